@@ -1,0 +1,159 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// kind is the byte after the length of a frame. Bit 6 is set in what the master says.
+type kind uint8
+
+const (
+	kindHello  kind = 1 // {"Version":1,"PID":4711,"Build":"..."}
+	kindReady  kind = 2 // {}
+	kindFailed kind = 3 // {"Stage":"build","Err":"..."}
+	kindRetire kind = 4 // {"Reason":"..."}
+
+	kindSetup  kind = 65 // {"Slot":1,"Generation":1,"Sockets":[...],"Config":...,"Mercy":ns,"Linger":ns}
+	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns}
+	kindReopen kind = 67 // {}
+)
+
+// Message is one of the structs below; no other type can be sent.
+type Message interface {
+	kind() kind
+}
+
+// Hello is a worker's first word. The master refuses a Version that is not its own.
+type Hello struct {
+	Version int
+	PID     int
+	Build   string
+}
+
+// Ready says that the application is built and every accept loop is armed.
+type Ready struct{}
+
+// Failed says why a worker cannot serve, in the application's own words, panic text and
+// stack included. The worker exits after it.
+type Failed struct {
+	Stage string // what was being done: "contract", "setup", "build", ...
+	Err   string
+}
+
+// Retire asks to be replaced: the worker keeps serving until its Drain comes.
+type Retire struct {
+	Reason string
+}
+
+// Socket names a listener. Proto is the protocol spoken on it, "uwsgi" or "http".
+type Socket struct {
+	Name  string // "127.0.0.1:8000", "/run/x.sock", "@abstract"
+	Proto string
+}
+
+// Setup is everything a worker has to know; it opens no configuration file of its own.
+type Setup struct {
+	Slot       int
+	Generation int
+	Sockets    []Socket        `json:",omitempty"` // socket i is descriptor FirstSocketFD+i
+	Config     json.RawMessage `json:",omitempty"` // the parsed configuration, opaque here
+
+	// What the worker uses for its own drain when the master is gone.
+	Mercy  time.Duration
+	Linger time.Duration
+}
+
+// Drain asks for the end: accept nothing new, finish within Timeout, keep idle
+// connections open for Linger so that their next request is still served.
+type Drain struct {
+	Timeout time.Duration
+	Linger  time.Duration
+}
+
+// Reopen asks the worker to open its log files again, after they were rotated away.
+type Reopen struct{}
+
+func (Hello) kind() kind  { return kindHello }
+func (Ready) kind() kind  { return kindReady }
+func (Failed) kind() kind { return kindFailed }
+func (Retire) kind() kind { return kindRetire }
+func (Setup) kind() kind  { return kindSetup }
+func (Drain) kind() kind  { return kindDrain }
+func (Reopen) kind() kind { return kindReopen }
+
+// encode gives the JSON body of m.
+func encode(m Message) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // six bytes for each < would eat into MaxFrame for nothing
+	if err := enc.Encode(clip(m)); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", m, err)
+	}
+	body := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if len(body) > MaxFrame {
+		return nil, fmt.Errorf("encode %T: %d bytes, the limit is %d", m, len(body), MaxFrame)
+	}
+	return body, nil
+}
+
+// decode reads the body of a frame of kind k; known is false for a kind of a newer peer.
+func decode(k kind, body []byte) (m Message, known bool, err error) {
+	switch k {
+	case kindHello:
+		m, err = as[Hello](body)
+	case kindReady:
+		m, err = as[Ready](body)
+	case kindFailed:
+		m, err = as[Failed](body)
+	case kindRetire:
+		m, err = as[Retire](body)
+	case kindSetup:
+		m, err = as[Setup](body)
+	case kindDrain:
+		m, err = as[Drain](body)
+	case kindReopen:
+		m, err = as[Reopen](body)
+	default:
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, true, err
+	}
+	return m, true, nil
+}
+
+// as does not refuse unknown fields: a newer peer may say more than we understand.
+func as[M Message](body []byte) (Message, error) {
+	var m M
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", m, err)
+	}
+	return m, nil
+}
+
+// clip shortens the texts an application can make arbitrarily long. A panic with an
+// enormous message must still reach the operator; a frame over the limit would not.
+func clip(m Message) Message {
+	switch m := m.(type) {
+	case Failed:
+		return Failed{Stage: clipText(m.Stage), Err: clipText(m.Err)}
+	case Retire:
+		return Retire{Reason: clipText(m.Reason)}
+	}
+	return m
+}
+
+// maxText leaves room for two texts of nothing but control bytes, six bytes each in JSON.
+const maxText = 64 << 10
+
+func clipText(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	const mark = " ... (cut)"
+	return strings.ToValidUTF8(s[:maxText-len(mark)], "") + mark
+}
