@@ -1,0 +1,114 @@
+package stats
+
+import (
+	"math"
+	"time"
+)
+
+// Counters is what a process, a slot or a worker has done so far. Each only grows.
+type Counters struct {
+	Requests    uint64
+	Exceptions  uint64 // handlers that panicked
+	ReadErrors  uint64
+	WriteErrors uint64
+	Rejected    uint64 // answered 503 because no slot came free in time
+	Rx          uint64 // bytes received
+	Tx          uint64 // bytes sent, heads included
+	Busy        uint64 // nanoseconds spent in requests
+
+	Status  [6]uint64          // answers by class: 1 is 1xx, 5 is 5xx, 0 anything else
+	Latency [NumBuckets]uint64 // requests by duration, see BucketBounds
+}
+
+// Add sums field by field.
+func (c Counters) Add(o Counters) Counters {
+	c.Requests += o.Requests
+	c.Exceptions += o.Exceptions
+	c.ReadErrors += o.ReadErrors
+	c.WriteErrors += o.WriteErrors
+	c.Rejected += o.Rejected
+	c.Rx += o.Rx
+	c.Tx += o.Tx
+	c.Busy += o.Busy
+	for i, n := range o.Status {
+		c.Status[i] += n
+	}
+	for i, n := range o.Latency {
+		c.Latency[i] += n
+	}
+	return c
+}
+
+// StatusClass is the index of Counters.Status for a status code.
+func StatusClass(code int) int {
+	if class := code / 100; class >= 1 && class <= 5 {
+		return class
+	}
+	return 0
+}
+
+// NumBuckets is the number of latency buckets. It is part of the scoreboard's layout:
+// changing it or the bounds raises the layout version there.
+const NumBuckets = 19
+
+// bounds are the upper limits of all buckets but the last, inclusive as in Prometheus.
+func bounds() [NumBuckets - 1]time.Duration {
+	const us, ms = time.Microsecond, time.Millisecond
+	return [...]time.Duration{
+		100 * us, 250 * us, 500 * us,
+		1 * ms, 2500 * us, 5 * ms, 10 * ms, 25 * ms, 50 * ms, 100 * ms, 250 * ms, 500 * ms,
+		time.Second, 2500 * ms, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+	}
+}
+
+// BucketBounds gives the inclusive upper bound of every bucket; the last stands for
+// infinity and is the longest Duration there is.
+func BucketBounds() []time.Duration {
+	b := bounds()
+	return append(b[:], math.MaxInt64)
+}
+
+// LatencyBucket is the index of Counters.Latency for a request that took d.
+func LatencyBucket(d time.Duration) int {
+	b := bounds()
+	for i, bound := range b {
+		if d <= bound {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// InFlight is a request that is being handled. Path has no query string, and there are
+// no headers: both carry secrets, and a stats address is often open to a whole network.
+type InFlight struct {
+	Slot   int // index of the slot in its worker, from 0
+	ID     uint64
+	Start  time.Time
+	Method string
+	Path   string
+	Peer   string
+}
+
+// Ledger holds the sums of one worker over the processes it has had. It is a value:
+// Plus leaves the receiver as it was, so a published Ledger can be read by anyone.
+type Ledger struct {
+	Total Counters
+	Cores []Counters
+}
+
+// Plus adds a process: with its final numbers once it is gone, or with its present ones
+// to know where the worker stands now. total includes what the rows do not, such as
+// rejections. Rows are matched by index; a process with fewer threads than an earlier
+// one leaves the further rows as they are, because a number that was shown stays shown.
+//
+// Invariant: if each process's own numbers only grow, and a process moves from "present"
+// to "final" only after it ended, then no number of the result ever goes backwards.
+func (l Ledger) Plus(total Counters, rows []Counters) Ledger {
+	cores := make([]Counters, max(len(l.Cores), len(rows)))
+	copy(cores, l.Cores)
+	for i, row := range rows {
+		cores[i] = cores[i].Add(row)
+	}
+	return Ledger{Total: l.Total.Add(total), Cores: cores}
+}

@@ -1,0 +1,98 @@
+package stats
+
+import "time"
+
+// Fill derives all that follows from a worker's lifetime counters, one row per core, and
+// the requests it is handling. PID must be set before. What only the master knows is
+// left to it: ID, Accepting, DeltaRequests, memory, spawns, state. So is AvgRT, if it was
+// set to the process's moving average; otherwise it becomes the lifetime mean. With
+// exactly one app, its counts are the worker's.
+func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now time.Time) {
+	w.Requests, w.Exceptions, w.Rejected = c.Requests, c.Exceptions, c.Rejected
+	w.Tx, w.Rx = c.Tx, c.Rx
+	w.RunningTime = c.Busy / uint64(time.Microsecond)
+	if w.AvgRT == 0 && c.Requests > 0 {
+		w.AvgRT = w.RunningTime / c.Requests
+	}
+	w.StatusCodes = statusCodes(c.Status)
+	w.Latency = latency(c.Latency)
+	if len(w.Apps) == 1 {
+		w.Apps[0].Requests, w.Apps[0].Exceptions = c.Requests, c.Exceptions
+	}
+	w.Cores = coreList(cores, inflight)
+	w.InFlight = requests(inflight, now)
+	w.Status = status(w.PID, len(inflight))
+}
+
+func status(pid, inflight int) Status {
+	switch {
+	case pid == 0:
+		return Cheap
+	case inflight > 0:
+		return Busy
+	}
+	return Idle
+}
+
+func coreList(rows []Counters, inflight []InFlight) []Core {
+	cores := make([]Core, len(rows))
+	for i, row := range rows {
+		cores[i] = Core{ID: i, Requests: row.Requests, WriteErrors: row.WriteErrors, ReadErrors: row.ReadErrors}
+	}
+	for _, r := range inflight {
+		if r.Slot >= 0 && r.Slot < len(cores) {
+			cores[r.Slot].InRequest = 1
+			cores[r.Slot].ReqInfo.RequestStart = r.Start.Unix()
+		}
+	}
+	return cores
+}
+
+func requests(inflight []InFlight, now time.Time) []Request {
+	list := make([]Request, len(inflight))
+	for i, r := range inflight {
+		// The clocks are two processes' readings; an age is never negative all the same.
+		age := max(0, now.Sub(r.Start))
+		list[i] = Request{Slot: r.Slot, ID: r.ID, Method: r.Method, Path: r.Path, Peer: r.Peer, AgeMS: age.Milliseconds()}
+	}
+	return list
+}
+
+func statusCodes(n [6]uint64) StatusCodes {
+	return StatusCodes{Informational: n[1], Successful: n[2], Redirection: n[3], ClientError: n[4], ServerError: n[5], Other: n[0]}
+}
+
+func latency(n [NumBuckets]uint64) Latency {
+	upper := bounds()
+	l := Latency{
+		P50: quantile(n, 50), P90: quantile(n, 90), P99: quantile(n, 99),
+		Bounds: make([]uint64, len(upper)), Buckets: n[:],
+	}
+	for i, b := range upper {
+		l.Bounds[i] = uint64(b.Microseconds())
+	}
+	return l
+}
+
+// quantile estimates the duration, in microseconds, that percent of all requests did not
+// exceed, taking the requests of a bucket as evenly spread over it. The last bucket has
+// no end; its requests count as taking its lower bound.
+func quantile(n [NumBuckets]uint64, percent uint64) uint64 {
+	var total float64
+	for _, k := range n {
+		total += float64(k)
+	}
+	if total == 0 {
+		return 0
+	}
+	rank := total * float64(percent) / 100
+	var below, lower float64
+	for i, b := range bounds() {
+		upper, k := float64(b.Microseconds()), float64(n[i])
+		if k > 0 && below+k >= rank {
+			return uint64(lower + (upper-lower)*(rank-below)/k)
+		}
+		below, lower = below+k, upper
+	}
+	return uint64(lower)
+}

@@ -1,0 +1,92 @@
+package scoreboard
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// magic is "ostlersb" on a little-endian machine. Both sides run on the same machine, so
+// the page is in its byte order.
+const magic uint64 = 0x627372656c74736f
+
+// layoutVersion is raised by every change below, and by a change of the latency bounds.
+const layoutVersion = 1
+
+// maxSlots bounds what is mapped because of a number somebody else wrote.
+const maxSlots = 1 << 16
+
+const cacheLine = 64
+
+// Room for the texts of a request, in words of eight bytes.
+const (
+	methodWords = 2  // longest registered method: UPDATEREDIRECTREF, cut
+	pathWords   = 20 // 160 bytes
+	peerWords   = 8  // an IPv6 address with zone and port
+)
+
+// header is written once, by Create.
+type header struct {
+	magic   uint64
+	version uint32
+	slots   uint32
+	_       [cacheLine - 16]byte
+
+	state     atomic.Uint32
+	_         uint32
+	heartbeat atomic.Int64 // UnixNano
+	_         [cacheLine - 16]byte
+
+	rejected atomic.Uint64
+	average  atomic.Uint64 // nanoseconds, moving
+	_        [cacheLine - 16]byte
+}
+
+// row is one slot. Every field has one writer, the worker process; the fields of the
+// first half are added to by whoever touches the slot's connection, those of the second
+// by the goroutine that holds the slot.
+type row struct {
+	counters
+	_ [(cacheLine - unsafe.Sizeof(counters{})%cacheLine) % cacheLine]byte // to the end of the cache line
+	inflight
+	_ [(cacheLine - unsafe.Sizeof(inflight{})%cacheLine) % cacheLine]byte
+}
+
+type counters struct {
+	requests    atomic.Uint64
+	exceptions  atomic.Uint64
+	readErrors  atomic.Uint64
+	writeErrors atomic.Uint64
+	rx          atomic.Uint64
+	tx          atomic.Uint64
+	busy        atomic.Uint64
+	status      [6]atomic.Uint64
+	latency     [stats.NumBuckets]atomic.Uint64
+}
+
+// inflight is guarded by seq; see Slot.Begin.
+type inflight struct {
+	seq     atomic.Uint64
+	id      atomic.Uint64
+	start   atomic.Int64  // UnixNano
+	lengths atomic.Uint64 // bytes of method | path << 16 | peer << 32
+	method  [methodWords]atomic.Uint64
+	path    [pathWords]atomic.Uint64
+	peer    [peerWords]atomic.Uint64
+}
+
+const (
+	headerSize = int(unsafe.Sizeof(header{}))
+	rowSize    = int(unsafe.Sizeof(row{}))
+)
+
+func pageSize(slots int) int { return headerSize + slots*rowSize }
+
+func checkSlots(slots int) error {
+	if slots < 1 || slots > maxSlots {
+		return fmt.Errorf("%d slots, want 1 to %d", slots, maxSlots)
+	}
+	return nil
+}

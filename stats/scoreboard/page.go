@@ -1,0 +1,191 @@
+package scoreboard
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// Page is a mapping of the shared memory. All methods may be called from any goroutine,
+// in either process.
+//
+// There is no Close: the master's readers may hold a page long after its process was
+// folded away, and a read of unmapped memory is fatal. The mapping goes when the last
+// reference to the Page or one of its Slots does.
+type Page struct {
+	head  *header // into the mapping, as is Slot.row
+	slots []Slot
+}
+
+// Create makes the page of a worker with so many slots. The file is for the launcher,
+// which passes it on as a plain descriptor; the caller closes it after the launch.
+func Create(slots int) (*Page, *os.File, error) {
+	if err := checkSlots(slots); err != nil {
+		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
+	}
+	f, err := sharedMemory(int64(pageSize(slots)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
+	}
+	p, err := mapPage(f, slots)
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
+	}
+	p.head.version, p.head.slots = layoutVersion, uint32(slots)
+	p.head.magic = magic
+	return p, f, nil
+}
+
+// Open maps the page that f refers to, after checking that it is one and that it is as
+// long as its number of slots demands. It closes f in any case.
+func Open(f *os.File) (*Page, error) {
+	defer f.Close()
+	slots, err := inspect(f)
+	if err != nil {
+		return nil, fmt.Errorf("open the scoreboard: %w", err)
+	}
+	p, err := mapPage(f, slots)
+	if err != nil {
+		return nil, fmt.Errorf("open the scoreboard: %w", err)
+	}
+	return p, nil
+}
+
+// inspect reads the header from the file, not from memory: a mapping of a file that is
+// too short would kill the process at the first access beyond its end.
+func inspect(f *os.File) (slots int, err error) {
+	var h header
+	buf := unsafe.Slice((*byte)(unsafe.Pointer(&h)), headerSize)
+	if _, err := f.ReadAt(buf, 0); err != nil {
+		return 0, fmt.Errorf("read its header: %w", err)
+	}
+	if h.magic != magic {
+		return 0, fmt.Errorf("it begins with %#x, not with %#x", h.magic, magic)
+	}
+	if h.version != layoutVersion {
+		return 0, fmt.Errorf("its layout is version %d, this program knows version %d", h.version, layoutVersion)
+	}
+	slots = int(h.slots)
+	if err := checkSlots(slots); err != nil {
+		return 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if want := int64(pageSize(slots)); st.Size() != want {
+		return 0, fmt.Errorf("it has %d bytes, %d slots need %d", st.Size(), slots, want)
+	}
+	return slots, nil
+}
+
+func mapPage(f *os.File, slots int) (*Page, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, pageSize(slots), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes: %w", pageSize(slots), err)
+	}
+	p := &Page{head: (*header)(unsafe.Pointer(&mem[0])), slots: make([]Slot, slots)}
+	for i := range p.slots {
+		p.slots[i] = Slot{page: p, row: (*row)(unsafe.Pointer(&mem[headerSize+i*rowSize]))}
+	}
+	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
+	return p, nil
+}
+
+// Slots is the number of slots.
+func (p *Page) Slots() int { return len(p.slots) }
+
+// Slot gives slot i, from 0. It keeps the page alive.
+func (p *Page) Slot(i int) *Slot { return &p.slots[i] }
+
+// Rows reads the counters of every slot. Each number is exact; that they belong to one
+// moment is not promised, because requests go on.
+func (p *Page) Rows() []stats.Counters {
+	rows := make([]stats.Counters, len(p.slots))
+	for i := range p.slots {
+		rows[i] = p.slots[i].counters()
+	}
+	return rows
+}
+
+// Totals sums the rows and adds what belongs to no slot.
+func (p *Page) Totals() stats.Counters {
+	total := stats.Counters{Rejected: p.head.rejected.Load()}
+	for i := range p.slots {
+		total = total.Add(p.slots[i].counters())
+	}
+	return total
+}
+
+// InFlight lists the requests being handled, in the order of their slots. A slot that is
+// just changing hands is left out.
+func (p *Page) InFlight() []stats.InFlight {
+	var list []stats.InFlight
+	for i := range p.slots {
+		if r, ok := p.slots[i].inFlight(); ok {
+			r.Slot = i
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// SetState publishes the worker's own view of its life, whatever the number means to it.
+func (p *Page) SetState(s uint32) {
+	p.head.state.Store(s)
+	runtime.KeepAlive(p)
+}
+
+// State is 0 until SetState.
+func (p *Page) State() uint32 {
+	s := p.head.state.Load()
+	runtime.KeepAlive(p)
+	return s
+}
+
+// Beat says that the worker was alive at now.
+func (p *Page) Beat(now time.Time) {
+	p.head.heartbeat.Store(now.UnixNano())
+	runtime.KeepAlive(p)
+}
+
+// Heartbeat is the time of the last Beat, or the zero Time.
+func (p *Page) Heartbeat() time.Time {
+	ns := p.head.heartbeat.Load()
+	runtime.KeepAlive(p)
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
+}
+
+// AddRejected counts requests that never got a slot.
+func (p *Page) AddRejected(n uint64) {
+	p.head.rejected.Add(n)
+	runtime.KeepAlive(p)
+}
+
+// AvgTime is a moving average over the last requests, an eighth of each new one. It
+// answers "how slow is it now", which a lifetime mean cannot after a day.
+func (p *Page) AvgTime() time.Duration {
+	avg := p.head.average.Load()
+	runtime.KeepAlive(p)
+	return time.Duration(avg)
+}
+
+// average loses an update when two slots end at the same instant, which an average
+// forgives and a lock on the hot path would not.
+func average(word *atomic.Uint64, took time.Duration) {
+	if old := word.Load(); old != 0 {
+		took = time.Duration(old) + (took-time.Duration(old))/8
+	}
+	word.Store(uint64(max(took, 1)))
+}

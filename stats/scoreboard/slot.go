@@ -1,0 +1,179 @@
+package scoreboard
+
+import (
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// Slot is one request slot's part of the page. Begin and End belong to whoever holds the
+// slot, one goroutine at a time; the rest may be called from anywhere.
+type Slot struct {
+	page *Page // keeps the mapping
+	row  *row
+}
+
+// The sequence counts four phases for each request; the low two bits tell which. The
+// phases make End one store, where a plain sequence lock would have to clear the texts.
+const (
+	phaseIdle    = 0
+	phaseWriting = 1 // the texts are changing
+	phaseActive  = 2
+	phaseMask    = 3
+)
+
+// readTries bounds a reader. A writer that was killed or stopped while it wrote leaves
+// its slot in phaseWriting for ever.
+const readTries = 100
+
+// Begin shows a request as running in this slot. The query string, from the first '?',
+// is cut off, as is everything beyond the room there is.
+func (s *Slot) Begin(id uint64, start time.Time, method, path, peer string) {
+	if i := strings.IndexByte(path, '?'); i >= 0 {
+		path = path[:i]
+	}
+	method = method[:min(len(method), methodWords*8)]
+	path = path[:min(len(path), pathWords*8)]
+	peer = peer[:min(len(peer), peerWords*8)]
+
+	f := &s.row.inflight
+	base := (f.seq.Load() + phaseMask) &^ phaseMask // the next idle number, also after a crash of our own caller
+	f.seq.Store(base + phaseWriting)
+	f.id.Store(id)
+	f.start.Store(start.UnixNano())
+	f.lengths.Store(uint64(len(method)) | uint64(len(path))<<16 | uint64(len(peer))<<32)
+	putText(f.method[:], method)
+	putText(f.path[:], path)
+	putText(f.peer[:], peer)
+	f.seq.Store(base + phaseActive)
+	runtime.KeepAlive(s.page)
+}
+
+// End counts the request and shows the slot as idle. A status of 0 is an answer that was
+// never begun.
+func (s *Slot) End(status int, took time.Duration) {
+	took = max(took, 0) // the clock may have been a wall clock
+	c := &s.row.counters
+	c.status[stats.StatusClass(status)].Add(1)
+	c.latency[stats.LatencyBucket(took)].Add(1)
+	c.busy.Add(uint64(took))
+	c.requests.Add(1)
+	average(&s.page.head.average, took)
+	f := &s.row.inflight
+	f.seq.Store((f.seq.Load() + phaseMask) &^ phaseMask)
+	runtime.KeepAlive(s.page)
+}
+
+// InUse reports whether the slot is between Begin and End.
+func (s *Slot) InUse() bool {
+	seq := s.row.inflight.seq.Load()
+	runtime.KeepAlive(s.page)
+	return seq&phaseMask != phaseIdle
+}
+
+// AddRx counts bytes received; a failed read's negative count is nothing.
+func (s *Slot) AddRx(n int64) { s.add(&s.row.rx, n) }
+
+// AddTx counts bytes sent, heads included.
+func (s *Slot) AddTx(n int64) { s.add(&s.row.tx, n) }
+
+// AddException counts a handler that panicked.
+func (s *Slot) AddException() { s.add(&s.row.exceptions, 1) }
+
+// AddReadError counts a request whose body could not be read to its end.
+func (s *Slot) AddReadError() { s.add(&s.row.readErrors, 1) }
+
+// AddWriteError counts an answer that could not be written to its end.
+func (s *Slot) AddWriteError() { s.add(&s.row.writeErrors, 1) }
+
+func (s *Slot) add(word *atomic.Uint64, n int64) {
+	if n > 0 {
+		word.Add(uint64(n))
+	}
+	runtime.KeepAlive(s.page)
+}
+
+func (s *Slot) counters() stats.Counters {
+	c := &s.row.counters
+	n := stats.Counters{
+		Requests:    c.requests.Load(),
+		Exceptions:  c.exceptions.Load(),
+		ReadErrors:  c.readErrors.Load(),
+		WriteErrors: c.writeErrors.Load(),
+		Rx:          c.rx.Load(),
+		Tx:          c.tx.Load(),
+		Busy:        c.busy.Load(),
+	}
+	for i := range c.status {
+		n.Status[i] = c.status[i].Load()
+	}
+	for i := range c.latency {
+		n.Latency[i] = c.latency[i].Load()
+	}
+	runtime.KeepAlive(s.page)
+	return n
+}
+
+// inFlight gives the running request, unless there is none or it cannot be read whole.
+func (s *Slot) inFlight() (r stats.InFlight, ok bool) {
+	f := &s.row.inflight
+	for range readTries {
+		seq := f.seq.Load()
+		if seq&phaseMask == phaseIdle {
+			break
+		}
+		if seq&phaseMask != phaseActive {
+			continue
+		}
+		r = f.read()
+		if f.seq.Load() == seq {
+			ok = true
+			break
+		}
+	}
+	runtime.KeepAlive(s.page)
+	return r, ok
+}
+
+// read may see a mixture; the caller compares the sequence before and after.
+func (f *inflight) read() stats.InFlight {
+	n := f.lengths.Load()
+	return stats.InFlight{
+		ID:     f.id.Load(),
+		Start:  time.Unix(0, f.start.Load()),
+		Method: getText(f.method[:], uint16(n)),
+		Path:   getText(f.path[:], uint16(n>>16)),
+		Peer:   getText(f.peer[:], uint16(n>>32)),
+	}
+}
+
+// putText stores only the words that s needs: on most machines an atomic store costs as
+// much as a dozen plain ones. len(s) fits.
+func putText(words []atomic.Uint64, s string) {
+	for i := 0; len(s) > 0; i++ {
+		var w uint64
+		n := min(len(s), 8)
+		for j := range n {
+			w |= uint64(s[j]) << (8 * j)
+		}
+		words[i].Store(w)
+		s = s[n:]
+	}
+}
+
+// getText does not trust n: the application's process can write anything anywhere.
+func getText(words []atomic.Uint64, n uint16) string {
+	buf := make([]byte, min(int(n), len(words)*8))
+	for i := range buf {
+		if i%8 == 0 {
+			w := words[i/8].Load()
+			for j := i; j < min(i+8, len(buf)); j++ {
+				buf[j] = byte(w >> (8 * (j - i)))
+			}
+		}
+	}
+	return string(buf)
+}
