@@ -84,7 +84,9 @@ func download(w http.ResponseWriter, r *http.Request) {
 }
 
 // sameBytes is an endless stream with a fixed seed.
-func sameBytes() io.Reader { return rand.NewChaCha8([32]byte([]byte("the ostler takes your horse here"))) }
+func sameBytes() io.Reader {
+	return rand.NewChaCha8([32]byte([]byte("the ostler takes your horse here")))
+}
 
 // slow answers after ?d=, for trying out a reload or a stop with a request on its way.
 func slow(w http.ResponseWriter, r *http.Request) {
