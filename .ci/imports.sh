@@ -15,7 +15,7 @@ law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
 server/servertest| server server/uwsgi stats                                       |
-server           | server/config server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog
+server           | server/config server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
