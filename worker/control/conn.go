@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func (c *Conn) write(frame []byte) error {
 }
 
 // Recv waits for the next message of a known kind. It returns io.EOF, unwrapped, when
-// the peer closed between two frames; any error ends the conversation.
+// the peer closed or died between two frames; any error ends the conversation.
 func (c *Conn) Recv() (Message, error) {
 	for {
 		k, body, err := readFrame(c.recv)
@@ -93,7 +94,12 @@ func (c *Conn) Recv() (Message, error) {
 // readFrame returns io.EOF only at the boundary of two frames.
 func readFrame(r *bufio.Reader) (kind, []byte, error) {
 	var head [headSize]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	if n, err := io.ReadFull(r, head[:]); err != nil {
+		// A peer that dies with frames of ours unread leaves a reset where others
+		// leave an EOF. What it had sent is delivered before either.
+		if n == 0 && errors.Is(err, syscall.ECONNRESET) {
+			err = io.EOF
+		}
 		return 0, nil, err // io.EOF: no byte came; io.ErrUnexpectedEOF: some did
 	}
 	size := binary.BigEndian.Uint32(head[:4])
