@@ -1,0 +1,121 @@
+package pool
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// connSet is every connection that came through a gate and is not closed.
+type connSet struct {
+	mu   sync.Mutex
+	open list[*conn]
+}
+
+func (s *connSet) add(c *conn) {
+	s.mu.Lock()
+	s.open.pushBack(&c.place)
+	s.mu.Unlock()
+}
+
+func (s *connSet) remove(c *conn) {
+	s.mu.Lock()
+	s.open.remove(&c.place)
+	s.mu.Unlock()
+}
+
+func (s *connSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open.n
+}
+
+func (s *connSet) setIdle(c *conn, since time.Time) {
+	s.mu.Lock()
+	c.idleSince = since
+	s.mu.Unlock()
+}
+
+// expireIdle expires the connections that were idle for linger, counted from the
+// beginning of the drain at the earliest. It returns when the next one is due, or zero.
+func (s *connSet) expireIdle(began time.Time, linger time.Duration) (next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open.all {
+		if !c.kept || !c.quiet.Load() || c.expired.Load() || c.hijacked.Load() {
+			continue
+		}
+		since := began
+		if c.idleSince.After(began) {
+			since = c.idleSince
+		}
+		due := since.Add(linger)
+		if !time.Now().Before(due) {
+			c.expire()
+		} else if next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
+	return next
+}
+
+func (s *connSet) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*conn, 0, s.open.n)
+	for c := range s.open.all {
+		list = append(list, c)
+	}
+	return list
+}
+
+// upgraded lists the requests whose connections were hijacked and are still open.
+func (s *connSet) upgraded() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Request
+	for c := range s.open.all {
+		if c.upgraded != nil {
+			list = append(list, *c.upgraded)
+		}
+	}
+	return list
+}
+
+// hijack notes that c left the server by r.
+func (s *connSet) hijack(c *conn, r Request) {
+	c.hijacked.Store(true)
+	s.mu.Lock()
+	c.upgraded = &r
+	s.mu.Unlock()
+}
+
+// ConnContext belongs into the field of the same name of the server that serves a gate:
+// the handler finds the connection, and its reservation, through it.
+func (p *Pool) ConnContext(ctx context.Context, nc net.Conn) context.Context {
+	c := unwrap(nc)
+	if c == nil {
+		return ctx
+	}
+	c.ctx.Context = ctx
+	return &c.ctx
+}
+
+// ConnState belongs into the field of the same name of an *http.Server: the drain has to
+// know which connections wait for a request.
+func (p *Pool) ConnState(nc net.Conn, state http.ConnState) {
+	c := unwrap(nc)
+	if c == nil {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		c.active()
+	case http.StateIdle:
+		c.idle()
+	case http.StateHijacked:
+		c.hijacked.Store(true)
+	}
+}

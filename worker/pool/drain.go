@@ -1,0 +1,86 @@
+package pool
+
+import (
+	"context"
+	"time"
+)
+
+// Drain ends the pool's work without losing a request, in two phases. http.Server.Shutdown
+// is no part of it: that drops requests it has already read.
+//
+//  1. At once: the gates close. What they accepted is served. Responses to connections
+//     that are kept alive say "Connection: close".
+//  2. An idle connection stays open, because its client may be sending at this moment; its
+//     next request is served and answered with the close. Once it has been silent for
+//     linger it is closed.
+//
+// Drain returns when no connection and no handler is left, or with the error of ctx; then
+// InFlight names what is left and CloseConns cuts it. It is called once.
+func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
+	began := time.Now()
+	p.draining.Store(true)
+	for _, g := range p.admission.close() {
+		// Closing gives up this process's descriptor only. shutdown(2) would stop the
+		// listener in every process that shares it.
+		_ = g.Listener.Close()
+	}
+	for !p.empty() {
+		if err := p.awaitNews(ctx, p.conns.expireIdle(began, linger)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitNews waits until something may have changed, at most until next.
+func (p *Pool) awaitNews(ctx context.Context, next time.Time) error {
+	var due <-chan time.Time
+	if !next.IsZero() {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-p.news:
+	case <-due:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// empty looks in the order in which work moves, so that nothing slips past: from a gate
+// to its connection to a handler.
+func (p *Pool) empty() bool {
+	return p.admission.busyGates() == 0 && p.conns.len() == 0 && p.handlers.Load() == 0
+}
+
+// Draining reports whether Drain was called.
+func (p *Pool) Draining() bool { return p.draining.Load() }
+
+// Request is one that runs, or one whose connection was hijacked and is still open.
+type Request struct {
+	Slot               int // -1: hijacked
+	ID                 uint64
+	Start              time.Time
+	Method, Path, Peer string // no query string
+}
+
+// InFlight lists the requests that run, and the hijacked connections.
+func (p *Pool) InFlight() []Request {
+	var list []Request
+	for _, r := range p.opts.Page.InFlight() {
+		list = append(list, Request{Slot: r.Slot, ID: r.ID, Start: r.Start, Method: r.Method, Path: r.Path, Peer: r.Peer})
+	}
+	return append(list, p.conns.upgraded()...)
+}
+
+// CloseConns closes every connection at once, and says how many there were. Handlers
+// notice by their context or their next read or write; they are not waited for.
+func (p *Pool) CloseConns() int {
+	conns := p.conns.all()
+	for _, c := range conns {
+		_ = c.Close() // an error means that it was closed already
+	}
+	return len(conns)
+}

@@ -1,0 +1,198 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// turn is how long a gate looks for a connection when its turn in the queue comes and no
+// slot is free. What waits in the kernel is there at once; the time is for the look alone.
+const turn = time.Millisecond
+
+// longAgo interrupts an Accept.
+var longAgo = time.Unix(1, 0)
+
+// GateOptions say what may be expected of the connections of a listener.
+type GateOptions struct {
+	// Grace is how long a new connection may keep the slot it was accepted for without a
+	// request.
+	//
+	// Zero is for protocols with one request per connection, spoken by a server that
+	// limits its reads and writes itself (uwsgi): the slot is kept until the request ends
+	// or the connection closes.
+	//
+	// Above zero is for connections that are kept alive (http, 10ms). A request that comes
+	// after the grace, and each further one, waits for a slot like everybody else. These
+	// connections get SocketTimeout, and "Connection: close" while draining.
+	Grace time.Duration
+}
+
+// Gate wraps ln so that it accepts only while a slot is free. Its Accept answers
+// net.ErrClosed from the moment a drain begins.
+func (p *Pool) Gate(ln net.Listener, o GateOptions) net.Listener {
+	g := &gate{Listener: ln, pool: p, opts: o, turn: newWaiter(waitGate)}
+	g.deadline, _ = ln.(deadliner)
+	p.admission.mu.Lock()
+	p.admission.gates = append(p.admission.gates, g)
+	p.admission.mu.Unlock()
+	return g
+}
+
+// deadliner is what a listener must be for its Accept to be interrupted. Through one that
+// is not, a single connection may be accepted after the last slot was taken; it waits.
+type deadliner interface {
+	SetDeadline(time.Time) error
+}
+
+// gate is a listener that stands back while no slot is free.
+//
+// It takes its turn in the queue like a request. Without that, a few busy connections that
+// are kept alive could fill all slots for good, and new ones would never be accepted.
+type gate struct {
+	net.Listener
+	pool     *Pool
+	opts     GateOptions
+	deadline deadliner // nil if Listener has none
+
+	accepting sync.Mutex // one Accept at a time
+
+	// Guarded by admission.mu.
+	turn    *waiter
+	inside  bool // in the listener's Accept; Drain waits for it
+	open    bool // inside because there was room; to be interrupted when there is none
+	looks   bool // inside because its turn came; what it finds goes to the head of the queue
+	deadSet bool // the listener's deadline is not zero
+	gone    bool // Close was called
+}
+
+// Accept waits for room and then for a connection.
+func (g *gate) Accept() (net.Conn, error) {
+	g.accepting.Lock()
+	defer g.accepting.Unlock()
+	for {
+		if err := g.enter(); err != nil {
+			return nil, err
+		}
+		inner, err := g.Listener.Accept()
+		if err == nil {
+			return g.admit(inner), nil
+		}
+		if closed := g.leave(); closed {
+			return nil, net.ErrClosed
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err // too many open files, for one; the server waits and comes back
+		}
+	}
+}
+
+// enter waits until there is room for a connection, or until this gate's turn has come.
+func (g *gate) enter() error {
+	a := &g.pool.admission
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed && !g.gone && !a.hasRoom() {
+		a.queue.pushBack(&g.turn.place)
+		a.armReclaim()
+		a.mu.Unlock()
+		<-g.turn.ready
+		a.mu.Lock()
+	}
+	if a.closed || g.gone {
+		return net.ErrClosed
+	}
+	g.inside = true
+	g.open = a.hasRoom()
+	g.looks = !g.open
+	g.setDeadline()
+	return nil
+}
+
+// setDeadline lets the coming Accept wait for ever, or only look. mu is held.
+func (g *gate) setDeadline() {
+	switch {
+	case g.deadline == nil:
+	case g.looks:
+		g.deadSet = true
+		_ = g.deadline.SetDeadline(time.Now().Add(turn))
+	case g.deadSet:
+		g.deadSet = false
+		_ = g.deadline.SetDeadline(time.Time{})
+	}
+}
+
+// shutGates interrupts the gates that entered because there was room. mu is held, or the
+// deadline could hit the next Accept of a gate that is just coming out.
+func (a *admission) shutGates() {
+	for _, g := range a.gates {
+		if g.open && g.deadline != nil {
+			g.open, g.deadSet = false, true
+			_ = g.deadline.SetDeadline(longAgo)
+		}
+	}
+}
+
+// leave reports whether the gate was closed meanwhile.
+func (g *gate) leave() bool {
+	a := &g.pool.admission
+	a.mu.Lock()
+	g.inside, g.open = false, false
+	closed := a.closed || g.gone
+	a.mu.Unlock()
+	g.pool.tell()
+	return closed
+}
+
+// admit gives a new connection its slot. It has to wait for one if somebody else was
+// faster, or if this gate came in without room.
+func (g *gate) admit(inner net.Conn) net.Conn {
+	c := g.pool.newConn(inner, g.opts.Grace)
+	g.pool.conns.add(c) // before inside ends: Drain must see the one or the other
+	a := &g.pool.admission
+	a.mu.Lock()
+	g.inside, g.open = false, false
+	slot, ok := noSlot, a.closed // while draining its request queues with the others
+	if !ok {
+		slot, ok = a.take()
+	}
+	if ok {
+		a.reserve(c, slot)
+		a.mu.Unlock()
+		return c
+	}
+	w := newWaiter(waitConn)
+	if g.looks {
+		a.queue.pushFront(&w.place)
+	} else {
+		a.queue.pushBack(&w.place)
+	}
+	a.armReclaim()
+	a.mu.Unlock()
+	return g.await(c, w)
+}
+
+func (g *gate) await(c *conn, w *waiter) net.Conn {
+	a := &g.pool.admission
+	slot, err := a.wait(context.Background(), w, g.pool.opts.QueueTimeout)
+	c.waited = err != nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reserve(c, slot)
+	return c
+}
+
+// Close gives up this process's share of the listener.
+func (g *gate) Close() error {
+	a := &g.pool.admission
+	a.mu.Lock()
+	g.gone = true
+	if a.queue.remove(&g.turn.place) {
+		g.turn.ready <- noSlot
+	}
+	a.mu.Unlock()
+	return g.Listener.Close()
+}

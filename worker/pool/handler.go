@@ -1,0 +1,108 @@
+package pool
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// statusClientGone is nginx's number for a client that did not wait for the answer.
+const statusClientGone = 499
+
+// Handler runs next in a slot of the pool.
+func (p *Pool) Handler(next http.Handler) http.Handler {
+	return &handler{pool: p, next: next}
+}
+
+type handler struct {
+	pool *Pool
+	next http.Handler
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := h.pool
+	p.handlers.Add(1)
+	defer p.handlerLeft()
+
+	arrived := time.Now()
+	c := connOf(r.Context())
+	began := arrived
+	slot, ok := p.admission.claim(c)
+	if !ok {
+		var err error
+		if slot, err = p.queue(r, c); err != nil {
+			p.turnAway(w, r, c, arrived, err)
+			return
+		}
+		began = time.Now()
+	}
+	res := &response{inner: w, request: r, pool: p, conn: c, slot: slot, arrived: arrived, began: began, holds: true}
+	defer res.finish()
+	res.begin()
+	h.next.ServeHTTP(res, r)
+	res.returned = true
+}
+
+func (p *Pool) handlerLeft() {
+	p.handlers.Add(-1)
+	p.tell()
+}
+
+// queue waits for a slot. The first request of a connection that has waited in its gate
+// already has no time left.
+func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
+	timeout := p.opts.QueueTimeout
+	if c != nil && c.waited {
+		c.waited = false
+		timeout = 0
+	}
+	return p.admission.join(r.Context(), waitRequest, timeout)
+}
+
+// turnAway answers a request that got no slot.
+func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived time.Time, err error) {
+	res := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}
+	if errors.Is(err, errNoSlot) {
+		res.Status = http.StatusServiceUnavailable
+		p.opts.Page.AddRejected(1)
+		h := w.Header()
+		if p.closing(c) {
+			h.Set("Connection", "close")
+		}
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter()))
+		res.Bytes = refuse(w, r, http.StatusServiceUnavailable)
+	}
+	res.Took = time.Since(arrived)
+	if p.opts.OnDone != nil {
+		p.opts.OnDone(r, res)
+	}
+	if res.Status == statusClientGone {
+		panic(http.ErrAbortHandler) // there is nobody to answer; the server closes
+	}
+}
+
+// retryAfter is in whole seconds: what this request waited in vain, the next may as well.
+func (p *Pool) retryAfter() int {
+	return max(1, int((p.opts.QueueTimeout+time.Second-1)/time.Second))
+}
+
+// closing reports whether the response at hand is to be the last one of c.
+func (p *Pool) closing(c *conn) bool {
+	return c != nil && c.kept && p.draining.Load()
+}
+
+// refuse writes an answer of our own, and gives the length of its body.
+func refuse(w http.ResponseWriter, r *http.Request, status int) int64 {
+	text := http.StatusText(status) + "\n"
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return 0
+	}
+	n, _ := io.WriteString(w, text) // an error is the client's loss, and it is gone
+	return int64(n)
+}

@@ -1,0 +1,122 @@
+package pool
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// A deadline is moved only when an eighth of the limit has gone by since it was set last,
+// so that a busy connection does not pay for one with each write. A stalled peer is thus
+// cut after seven eighths of SocketTimeout at the earliest, and after all of it at the
+// latest.
+const slack = 8
+
+// stretch is the most that is written under one deadline. A limit on a single huge write
+// would cut clients that are slow, not only those that have stalled.
+const stretch = 256 << 10
+
+// limit is the moving deadline of one direction.
+type limit struct {
+	set     atomic.Int64 // Pool.elapsed when it was set; 0: not set
+	foreign atomic.Bool  // somebody set another one, which is respected until it is cleared
+}
+
+// due reports whether the deadline is to be moved now.
+func (l *limit) due(now, timeout time.Duration) bool {
+	if l.foreign.Load() {
+		return false
+	}
+	set := time.Duration(l.set.Load())
+	if set != 0 && now-set < timeout/slack {
+		return false
+	}
+	l.set.Store(int64(now))
+	return true
+}
+
+// limited reports whether SocketTimeout is ours to keep on this connection.
+func (c *conn) limited() bool {
+	return c.kept && c.pool.opts.SocketTimeout > 0 && !c.hijacked.Load()
+}
+
+// extendWrite moves the deadline of what is written next.
+func (c *conn) extendWrite() {
+	timeout := c.pool.opts.SocketTimeout
+	if c.writeLimit.due(c.pool.elapsed(), timeout) {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(timeout))
+	}
+}
+
+// SetWriteDeadline tells apart who calls. net/http clears the deadline after every
+// request, whether there is one or not; ours stays, and is moved by the next write.
+// Anything else is the application's wish for the response at hand, or TLS closing.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if !c.limited() {
+		return c.Conn.SetWriteDeadline(t)
+	}
+	if t.IsZero() && !c.writeLimit.foreign.Load() {
+		return nil
+	}
+	c.writeLimit.set.Store(0)
+	c.writeLimit.foreign.Store(!t.IsZero())
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline comes from a hijack, when the connection stops being a request's.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.writeLimit.set.Store(0)
+	c.writeLimit.foreign.Store(!t.IsZero())
+	return c.Conn.SetDeadline(t)
+}
+
+// Write counts, and gives each stretch its own time.
+func (c *conn) Write(b []byte) (int, error) {
+	if !c.limited() {
+		n, err := c.Conn.Write(b)
+		c.sent(int64(n))
+		return n, err
+	}
+	total := 0
+	for {
+		part := b[total:min(total+stretch, len(b))]
+		c.extendWrite()
+		n, err := c.Conn.Write(part)
+		c.sent(int64(n))
+		total += n
+		if err != nil || total == len(b) {
+			return total, err
+		}
+	}
+}
+
+// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
+func (c *conn) ReadFrom(src io.Reader) (int64, error) {
+	if !c.limited() {
+		n, err := io.Copy(c.Conn, src)
+		c.sent(n)
+		return n, err
+	}
+	// net looks through one LimitedReader for the file, not through two.
+	whole, bounded := src.(*io.LimitedReader)
+	total := int64(0)
+	for {
+		part := &io.LimitedReader{R: src, N: stretch}
+		if bounded {
+			part = &io.LimitedReader{R: whole.R, N: min(whole.N, stretch)}
+		}
+		want := part.N
+		c.extendWrite()
+		n, err := io.Copy(c.Conn, part)
+		c.sent(n)
+		total += n
+		if bounded {
+			whole.N -= want - part.N
+		}
+		if err != nil || n < want || (bounded && whole.N <= 0) {
+			return total, err
+		}
+	}
+}
+
+func (c *conn) sent(n int64) { c.pool.rows[c.row.Load()].AddTx(n) }

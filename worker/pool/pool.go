@@ -1,0 +1,108 @@
+// Package pool bounds how many requests run at once, and knows how each is doing.
+//
+//	listener ─▶ Gate ─▶ conn ─▶ *http.Server, *uwsgi.Server ─▶ Handler ─▶ application
+//	             │        │                                      │
+//	             └────────┴──────── T slots, T rows ─────────────┘
+//
+// It promises: never more than Slots handlers at a time; a connection is accepted only
+// while a slot is free, so that the kernel's queue is the honest backlog and an idle
+// sibling process gets what this one cannot serve; a slot comes back whatever the handler
+// does, be it a panic, a hijack or runtime.Goexit; who has to wait is served in order of
+// arrival, and nobody waits longer than QueueTimeout; a drain loses no request that
+// reaches this process before the connection it came on was told to close.
+//
+// It does not know which protocol a connection speaks, what a request means, or that
+// there is a master. It logs nothing.
+package pool
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed17661985/ostler/stats/scoreboard"
+)
+
+// DefaultQueueTimeout is how long a request waits for a slot when Options does not say.
+const DefaultQueueTimeout = 5 * time.Second
+
+// Options configure a Pool.
+type Options struct {
+	// Slots is how many handlers may run at once. Zero, and anything above the rows of
+	// Page, means one for each row.
+	Slots int
+
+	// QueueTimeout limits the wait for a slot; the request is then answered 503. Zero
+	// means DefaultQueueTimeout.
+	QueueTimeout time.Duration
+
+	// SocketTimeout limits each read and each write of a body on connections that came
+	// through a gate with a Grace. Zero means no limit. Reading a request's head and
+	// waiting for the next request are the server's to limit.
+	SocketTimeout time.Duration
+
+	// Page receives the numbers. Required.
+	Page *scoreboard.Page
+
+	// OnPanic is told of each handler's panic, with the stack of the panic. May be nil.
+	OnPanic func(r *http.Request, v any, stack []byte)
+
+	// OnDone is told of each finished request after its slot was given back. May be nil.
+	OnDone func(r *http.Request, res Result)
+}
+
+// Result is what became of a request.
+type Result struct {
+	Status int   // 499: the client went away while it waited for a slot
+	Bytes  int64 // of the body
+	Start  time.Time
+	Took   time.Duration // the wait for a slot included
+	Slot   int           // -1: it never had one
+}
+
+// Pool is a fixed number of request slots.
+type Pool struct {
+	opts  Options
+	rows  []*scoreboard.Slot // one for each slot
+	epoch time.Time          // what elapsed counts from
+
+	admission admission
+	conns     connSet
+
+	requests atomic.Uint64 // ids given out
+	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
+	draining atomic.Bool
+
+	// news wakes Drain. Capacity 1: it says that something changed, not what.
+	news chan struct{}
+}
+
+// New makes a pool of o.Slots free slots.
+func New(o Options) *Pool {
+	if rows := o.Page.Slots(); o.Slots <= 0 || o.Slots > rows {
+		o.Slots = rows
+	}
+	if o.QueueTimeout == 0 {
+		o.QueueTimeout = DefaultQueueTimeout
+	}
+	p := &Pool{opts: o, epoch: time.Now(), news: make(chan struct{}, 1)}
+	for i := range o.Slots {
+		p.rows = append(p.rows, o.Page.Slot(i))
+	}
+	p.admission.init(o.Slots)
+	return p
+}
+
+// elapsed is a cheap monotonic clock for deadlines; it is never zero.
+func (p *Pool) elapsed() time.Duration { return time.Since(p.epoch) + 1 }
+
+// tell wakes Drain. It costs one load while there is none.
+func (p *Pool) tell() {
+	if !p.draining.Load() {
+		return
+	}
+	select {
+	case p.news <- struct{}{}:
+	default: // it has not read the last word yet
+	}
+}
