@@ -1,0 +1,120 @@
+// Package config turns a TOML file into a checked Config value.
+//
+// It promises: a Config that Parse returns is complete (defaults filled in), consistent
+// (no rule between two keys is broken) and absolute (no path depends on the working
+// directory); a file with problems is refused with all of them at once, each with file,
+// line and key. A Config survives JSON unchanged, because it travels to the workers that
+// way and they never open the file.
+//
+// It touches nothing but the file it reads. It does not know which apps are registered,
+// which users and groups exist, which ports are free or what the kernel allows: the
+// server finds that out at start.
+//
+//	file ─▶ tree (TOML, syntax) ─▶ schema (one row per key) ─▶ rules (between keys) ─▶ Config
+package config
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+)
+
+// maxFile bounds the file, so that a log or a disk image named by mistake is an error
+// message, and so that a Config fits the frame that carries it to a worker.
+const maxFile = 256 << 10
+
+// Config is the whole configuration of one server, checked and with defaults filled in.
+// Durations, sizes and modes are of this package's types because those print and parse
+// themselves as the file writes them.
+type Config struct {
+	File string // absolute; "" for the embedded default
+
+	// What is served.
+	Binary string // the app's executable, for `ostler run`
+	Module string // "" means the only registered app
+
+	// Processes.
+	Processes int
+	Threads   int
+	Master    bool
+	Chdir     string // "" leaves the working directory
+	Umask     FileMode
+	Env       map[string]string
+	EnvFile   string
+	UID, GID  string // name or number, "" keeps the master's
+	Pidfile   string
+	Daemonize string // takes stdout and stderr of the detached master; "" stays in the foreground
+	Vacuum    bool
+
+	// Sockets, in the order of the file.
+	Sockets     []Socket
+	Listen      int
+	ChmodSocket FileMode
+	ChownSocket string // "user" or "user:group", "" leaves the owner
+	AllowFrom   []netip.Prefix
+	Stats       Address // zero is off
+	Control     Address // zero: see ControlPath
+
+	// Logs. A log target is "stderr", "stdout" or an absolute path, never empty.
+	LogTo          string
+	LogFormat      string // "text" or "json"
+	LogLevel       string // as hclog names them
+	ReqLogger      string
+	ReqFormat      string // "combined" or "json"
+	DisableLogging bool
+
+	// Limits.
+	WorkerReloadMercy Duration
+	StartTimeout      Duration
+	LimitPost         Size // 0 is no limit
+	HeaderTimeout     Duration
+	SocketTimeout     Duration
+	HTTPKeepalive     Duration // 0 closes after each response
+	QueueTimeout      Duration
+
+	TouchReload []string
+}
+
+// Socket is an address to serve on and the protocol spoken there.
+type Socket struct {
+	Proto   string // "uwsgi" or "http"
+	Address Address
+}
+
+// Default is what runs without a file: the first minute needs none.
+func Default() Config {
+	c := defaults()
+	c.Sockets = []Socket{{Proto: "http", Address: Address{Network: "tcp", Addr: "127.0.0.1:8000"}}}
+	c.Stats = Address{Network: "tcp", Addr: "127.0.0.1:9191"}
+	return c
+}
+
+// Load reads and parses a file. Every error it returns is an Errors.
+func Load(path string) (Config, error) {
+	src, err := read(path)
+	if err != nil {
+		return Config{}, Errors{{File: path, Msg: err.Error()}}
+	}
+	return Parse(path, src)
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	// One byte more than allowed tells Parse that the file is too large.
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	return src, reason(err)
+}
+
+// reason strips the path from an error that is about to be printed behind it.
+func reason(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}

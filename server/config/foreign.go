@@ -1,0 +1,88 @@
+package config
+
+import "strings"
+
+// foreign is an option of uWSGI that has no place here. People arrive with a file that
+// worked for years; each of its lines deserves an answer.
+type foreign struct {
+	keys   string // separated by spaces; a last "*" stands for any rest
+	answer string
+}
+
+func foreignKeys() []foreign {
+	const useKey = "written otherwise here: use "
+	return []foreign{
+		// Another key of ours does it.
+		{"http http-to http-processes http-workers", useKey + "http-socket, the workers speak HTTP themselves"},
+		{"https https2", useKey + "a web server in front until https-socket is supported"},
+		{"http11-socket", useKey + "http-socket"},
+		{"http-timeout so-send-timeout", useKey + "socket-timeout"},
+		{"uwsgi-socket shared-socket", useKey + "socket"},
+		{"abstract-socket", useKey + "socket = \"@name\""},
+		{"wsgi wsgi-file file callable mule-module", useKey + "module, the name of an app that the program registers"},
+		{"safe-pidfile safe-pidfile2 pidfile2", useKey + "pidfile, which is written after the sockets are bound"},
+		{"daemonize2", useKey + "daemonize, which waits until the server is ready"},
+		{"logto2 log-master logger threaded-logger", useKey + "logto"},
+		{"master-fifo", useKey + "control, and the commands reload, stop and status"},
+		{"reload-mercy mule-reload-mercy", useKey + "worker-reload-mercy"},
+		{"stats-http stats-server", useKey + "stats, which speaks HTTP"},
+		{"chdir2", useKey + "chdir"},
+		{"envdir for-readline", useKey + "env-file"},
+		{"touch-workers-reload touch-chain-reload fs-reload py-autoreload", useKey + "touch-reload"},
+		{"log-encoder log-req-encoder logformat", useKey + "log-format and req-format"},
+		{"stats-push carbon statsd", useKey + "stats and let Prometheus read it"},
+
+		// It is always so.
+		{"strict", "not needed: unknown keys are always refused"},
+		{"need-app", "not needed: a server without a working app never starts"},
+		{"die-on-term exit-on-reload", "not needed: TERM always stops gracefully, HUP reloads"},
+		{"lazy lazy-apps", "not needed: every worker always starts the app itself"},
+		{"enable-threads single-interpreter threads-stacksize", "not needed: it is about Python, Go handlers always run in parallel"},
+		{"thunder-lock lock-engine ftok", "not needed: workers accept without a lock"},
+		{"buffer-size max-vars", "not needed: a request head may always have 64 KiB"},
+		{"log-x-forwarded-for", "not needed: over uwsgi the log always has the address that the front end passes"},
+		{"no-orphans", "not needed: workers always stop when their master is gone"},
+		{"close-on-exec close-on-exec2", "not needed: no descriptor is ever inherited by accident"},
+		{"manage-script-name", "not needed: SCRIPT_NAME is always honoured"},
+		{"log-reopen log-master-bufsize", "not needed: logs are reopened on USR1"},
+		{"tcp-nodelay so-keepalive", "not needed: always on"},
+
+		// It will not come; what does the job instead.
+		{"post-buffering post-buffering-bufsize", "not available: bodies are streamed to the handler; nginx buffers them in front of it"},
+		{"emperor emperor-* vassal* vassals-* imperial-*", "not available: run one server per file, with a systemd template unit"},
+		{"zerg zerg-*", "not available: change the number of workers with the signals TTIN and TTOU"},
+		{"subscribe* subscription-* fastrouter* rawrouter* sslrouter* legion*", "not available: nginx's upstream or a load balancer spreads requests over machines"},
+		{"plugin plugins plugins-dir plugin-*", "not available: there are no plugins, the app is compiled in"},
+		{"python* py-* pyhome pyargv virtualenv venv home pp pypy* perl* psgi* rack* ruby* gem* lua* php* cgi*", "not available: it is about another language, apps are Go handlers compiled into the program"},
+		{"gevent* async asyncio greenlet ugreen", "not available: every handler has its own goroutine"},
+		{"route route-* error-route* final-route* response-route*", "not available: route and rewrite in the handler or in the web server in front"},
+		{"add-header rem-header collect-header", "not available: set headers in the handler or in the web server in front"},
+		{"error-page-*", "not available: the handler or the web server in front makes error pages"},
+		{"static-* offload-threads file-serve-mode", "not available: let the web server in front serve files"},
+		{"spooler* mule mules farm* cron cron2 unique-cron timer", "not available: run background work as a program of its own, with a systemd service or timer"},
+		{"attach-daemon* smart-attach-daemon* legion-attach-*", "not available: run other programs as systemd services"},
+		{"cache cache2 cache-* queue sharedarea locks", "not available: use a cache server, or memory within one worker"},
+		{"hook-* exec-*", "not available: use ExecStartPre= and its relatives in the systemd unit"},
+		{"chroot cap unshare namespace* ns* pivot_root pivot-root cgroup* jail* limit-as limit-nofile limit-nproc max-fd rlimit* oom-adj", "not available: systemd sets limits and isolation for the unit"},
+		{"procname* auto-procname", "not available: workers can be told apart by their control group and by status"},
+		{"reuse-port freebind tcp-fast-open* no-defer-accept socket-sndbuf socket-rcvbuf", "not available: the sockets have the kernel's own settings"},
+		{"log-4xx log-5xx log-slow log-zero log-big log-ioerror log-route log-req-route log-filter log-drain", "not available: the access log has every request or none (disable-logging)"},
+		{"log-maxsize log-backupname log-truncate logfile-chmod logfile-chown log-date log-micros log-prefix", "not available: logrotate rotates files (USR1 reopens them), lines always have a time"},
+		{"harakiri-* mule-harakiri spooler-harakiri", "not available: wrap slow handlers in http.TimeoutHandler"},
+		{"ini json yaml yml xml include inherit set if-* end-if for endfor print ignore-initial* vhost vhost-*", "not available: the file has no logic of its own; make it with a tool of your choice"},
+		{"snmp* rpc* signal* alarm* metric metric-* metrics-* enable-metrics", "not available: read stats or its /metrics"},
+		{"memory-report", "not needed: stats always have the memory of each worker"},
+	}
+}
+
+func findForeign(key string) (string, bool) {
+	for _, f := range foreignKeys() {
+		for k := range strings.FieldsSeq(f.keys) {
+			prefix, open := strings.CutSuffix(k, "*")
+			if k == key || open && strings.HasPrefix(key, prefix) {
+				return f.answer, true
+			}
+		}
+	}
+	return "", false
+}

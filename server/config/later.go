@@ -1,0 +1,57 @@
+package config
+
+import "strings"
+
+// later is a key that this version knows and refuses. Accepting it quietly would let an
+// operator believe that requests are killed, memory is watched or TLS is spoken.
+type later struct {
+	key       string // a last "*" stands for any rest
+	meanwhile string // what to do until it works
+}
+
+func laterKeys() []later {
+	const (
+		timer  = "reload from a systemd timer or cron: new workers are ready before the old ones stop"
+		memory = "set GOMEMLIMIT in [env], or MemoryHigh= in the systemd unit"
+		fixed  = "set a fixed number with processes; the signals TTIN and TTOU add and remove a worker"
+		static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
+	)
+	return []later{
+		{"mount", "serve one app per file, or route by prefix in one handler with http.ServeMux"},
+		{"https-socket", "let a web server in front speak TLS and pass requests to socket or http-socket"},
+		{"trusted-proxies", "use socket: the uwsgi protocol passes the client's address; on http-socket the handler reads X-Forwarded-For itself"},
+		{"harakiri", "wrap slow handlers in http.TimeoutHandler"},
+		{"max-requests", timer},
+		{"max-worker-lifetime", timer},
+		{"min-worker-lifetime", timer},
+		{"reload-on-rss", memory},
+		{"evil-reload-on-rss", memory},
+		{"reload-on-exception", "leave it out: a panic is answered 500 and counted, and the worker goes on"},
+		{"cheaper", fixed},
+		{"cheaper-*", fixed},
+		{"idle", fixed},
+		{"crash-dir", "read the log: it has what a dying worker printed"},
+		{"cpu-affinity", "use CPUAffinity= in the systemd unit, or taskset"},
+		{"max-queue", "bound the wait with queue-timeout"},
+		{"reserve-slots", "ask the stats address for the state of the server, which needs no slot"},
+		{"reload-surge", "leave it out: all new workers start beside the old"},
+		{"reload-probation", "leave it out: a reload succeeds when all new workers are ready"},
+		{"chain-reload", "leave it out: the old workers stop only when all new ones are ready"},
+		{"static-root", static},
+		{"static-url", static},
+		{"static-map", static},
+		{"static-dirs", static},
+		{"check-static", static},
+		{"lame-duck", "take the machine out of the load balancer before stop"},
+	}
+}
+
+func findLater(key string) (later, bool) {
+	for _, l := range laterKeys() {
+		prefix, open := strings.CutSuffix(l.key, "*")
+		if l.key == key || open && strings.HasPrefix(key, prefix) {
+			return l, true
+		}
+	}
+	return later{}, false
+}

@@ -1,0 +1,117 @@
+package config
+
+// rules checks what no key can tell alone. A key whose own value was refused takes no
+// part: one mistake, one message.
+func (p *parser) rules(c *Config) {
+	p.deriveControl(c)
+	p.haveSocket()
+	p.haveOwnAddress()
+	p.haveOwnFile()
+	p.protectUwsgi()
+	if !c.Master {
+		p.withoutMaster(c)
+	}
+}
+
+func (p *parser) conflict(path, format string, args ...any) {
+	p.report(p.at.find(path), path, format, args...)
+}
+
+// deriveControl puts the control socket beside the pidfile: whoever can name the one can
+// name the other.
+func (p *parser) deriveControl(c *Config) {
+	if c.Pidfile == "" || p.given("control") {
+		return
+	}
+	a := Address{Network: "unix", Addr: c.Pidfile + ".ctl"}
+	if err := a.kernel(); err != nil {
+		p.conflict("pidfile", "no room for the control socket beside it, set control: %v", err)
+		return
+	}
+	c.Control = a
+	for _, f := range p.files {
+		if f.name == a.Addr {
+			p.conflict(f.path, "%s is the control socket that belongs to the pidfile, set control or choose another name", a)
+		}
+	}
+}
+
+func (p *parser) haveSocket() {
+	// In a broken file the socket may be what could not be read.
+	if !p.broken && !p.given("socket") && !p.given("http-socket") {
+		p.conflict("socket", "nothing to serve on: set socket (uwsgi, behind nginx) or http-socket")
+	}
+}
+
+func (p *parser) haveOwnAddress() {
+	for i, l := range p.listeners {
+		for _, other := range p.listeners[:i] {
+			if l.addr.overlaps(other.addr) {
+				later, first := p.inOrder(l.path, other.path)
+				p.conflict(later, "%s is already taken by %s on line %d", p.addrAt(later), first, p.at.find(first))
+				break
+			}
+		}
+	}
+}
+
+// inOrder blames the later of two paths: that is the line that was added last, most often.
+func (p *parser) inOrder(a, b string) (later, first string) {
+	if p.at.find(a) < p.at.find(b) {
+		return b, a
+	}
+	return a, b
+}
+
+func (p *parser) addrAt(path string) string {
+	for _, l := range p.listeners {
+		if l.path == path {
+			return l.addr.String()
+		}
+	}
+	return ""
+}
+
+// haveOwnFile keeps a pidfile from being written over a log, or a socket from being bound
+// where the app's binary is.
+func (p *parser) haveOwnFile() {
+	for i, f := range p.files {
+		if f.name == p.file {
+			p.conflict(f.path, "%s is this configuration file", f.name)
+			continue
+		}
+		for _, other := range p.files[:i] {
+			if f.name == other.name && (f.kind != other.kind || f.kind == ownFileOnly) {
+				later, first := p.inOrder(f.path, other.path)
+				p.conflict(later, "%s is already the file of %s on line %d", f.name, first, p.at.find(first))
+				break
+			}
+		}
+	}
+}
+
+// protectUwsgi: who may speak uwsgi may claim to be any client.
+func (p *parser) protectUwsgi() {
+	if p.given("allow-from") {
+		return
+	}
+	for _, l := range p.listeners {
+		if l.what == "uwsgi" && !l.addr.IsLoopback() {
+			p.conflict(l.path, "%s can be reached from other machines: set allow-from to the proxies that may speak uwsgi, or listen on 127.0.0.1", l.addr)
+		}
+	}
+}
+
+// withoutMaster refuses what only a master can do. Ignoring uid would run the handlers as
+// root, and ignoring the others would at best surprise.
+func (p *parser) withoutMaster(c *Config) {
+	const needs = "needs a master; remove it or set master = true"
+	if p.given("processes") && c.Processes > 1 {
+		p.conflict("processes", needs)
+	}
+	for _, key := range []string{"daemonize", "touch-reload", "uid", "gid"} {
+		if p.given(key) {
+			p.conflict(key, needs)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package config
+
+import (
+	"runtime"
+	"strconv"
+)
+
+//go:generate go test -run TestReferenceIsCurrent -update .
+
+// option is one key of the file. The rows below are the only place that knows a key: they
+// decode it, give its default, suggest it for a misspelt one and document it.
+type option struct {
+	key  string
+	form string // what the value looks like
+	def  string // default, as TOML; "" has none
+	note string // shown instead of def
+	doc  string // meaning, unit, meaning of zero
+	was  string // uWSGI's name for it and how that differs
+	put  put
+}
+
+// section groups options for the reader of the documentation.
+type section struct {
+	title   string
+	options []option
+}
+
+// options is all rows, storing into c.
+func options(c *Config) []option {
+	var all []option
+	for _, s := range schema(c) {
+		all = append(all, s.options...)
+	}
+	return all
+}
+
+func isKey(name string) bool {
+	var c Config
+	for _, o := range options(&c) {
+		if o.key == name {
+			return true
+		}
+	}
+	return false
+}
+
+func schema(c *Config) []section {
+	return []section{
+		{"What is served", served(c)},
+		{"Processes", processes(c)},
+		{"Sockets", listening(c)},
+		{"Limits and timeouts", limits(c)},
+		{"Logs", logs(c)},
+		{"Environment", surroundings(c)},
+		{"Life of the server", life(c)},
+	}
+}
+
+const (
+	formDuration  = `duration: "30s", "2m", "500ms", or whole seconds`
+	formPath      = "path"
+	formAddress   = `address: "host:port", ":port", "[::1]:port", a path, or "@abstract"`
+	formAddresses = `address or array of addresses: "host:port", ":port", "[::1]:port", a path, or "@abstract"`
+	formLog       = `path, "stderr" or "stdout"`
+)
+
+func served(c *Config) []option {
+	return []option{
+		{"module", "string", "", "the only registered app",
+			"Name of the app that is served at `/`, as the program registered it. Needed only if the program registers more than one.",
+			"`module`, with the name of a registered app instead of a Python module", text(&c.Module)},
+		{"binary", formPath, "", "",
+			"The app's program, for `ostler run`. An app that is started directly (`hello --config hello.toml`) does not need it.",
+			"`binary-path`, roughly", ownFile(&c.Binary)},
+	}
+}
+
+func processes(c *Config) []option {
+	return []option{
+		{"processes", "whole number, 1 to 1024", strconv.Itoa(min(runtime.GOMAXPROCS(0), 1024)), "the CPUs this process may use",
+			"Worker processes. A crash, a leak or a stuck request costs one of them. The CPUs are shared out: GOMAXPROCS of a worker is CPUs / processes, rounded up.",
+			"`processes` or `workers`, default 1", whole(&c.Processes, 1, 1024)},
+		{"threads", "whole number, 1 to 16384", "64", "",
+			"Request slots of each worker: no more than this many handlers run at once in it. Connections beyond that wait in the kernel's queue, where an idle worker can take them.",
+			"`threads`, default 1", whole(&c.Threads, 1, 16384)},
+		{"master", "true or false", "true", "",
+			"Whether a master process supervises the workers. `false` runs the handler in the one process that was started, for debuggers and tests: no respawn, no reload, and no `processes`, `daemonize`, `touch-reload`, `uid` or `gid`.",
+			"`master`, default false", yesNo(&c.Master)},
+		{"uid", "name or number", "", "the user that started the server",
+			"User that the workers run as. Only root can change it. The master keeps its own, so that it can bind low ports and write the pidfile.",
+			"`uid`, which also changes the master", account(&c.UID)},
+		{"gid", "name or number", "", "the main group of `uid`",
+			"Group that the workers run as.",
+			"`gid`, which also changes the master", account(&c.GID)},
+	}
+}
+
+func listening(c *Config) []option {
+	return []option{
+		{"socket", formAddresses, "", "",
+			"Where requests arrive in the uwsgi protocol: `uwsgi_pass` of nginx, `mod_proxy_uwsgi` of Apache, lighttpd, or uWSGI's http router. At least one `socket` or `http-socket` is needed. Port 0 takes a free port, for tests. A TCP address that other machines can reach needs `allow-from`.",
+			"`socket` or `uwsgi-socket`; several sockets are an array", sockets("uwsgi")},
+		{"http-socket", formAddresses, "", "",
+			"Where requests arrive as HTTP/1.1, from browsers or from a proxy.",
+			"`http-socket`; also takes the place of `http` and its router process", sockets("http")},
+		{"listen", "whole number, 1 to 65535", "1024", "",
+			"Connections that wait in the kernel until a worker accepts them, for each socket. A system limit (somaxconn) below it is used instead, with a warning.",
+			"`listen`, default 100, refused above somaxconn", whole(&c.Listen, 1, 65535)},
+		{"chmod-socket", "octal mode in quotes", `"0660"`, "",
+			"Permissions of the unix sockets of `socket` and `http-socket`. Who may write may connect.",
+			"`chmod-socket`, which is 0666 when written without a value", mode(&c.ChmodSocket, socketMode)},
+		{"chown-socket", `"user" or "user:group"`, "", "the user that started the server",
+			"Owner of the unix sockets, for a proxy that runs as another user.",
+			"`chown-socket`", owner(&c.ChownSocket)},
+		{"allow-from", "IP address or network, or array of them", `["127.0.0.0/8", "::1/128"]`, "",
+			"Who may speak uwsgi over TCP. The protocol has no password and its peer decides what the handler sees as the client's address, so a TCP `socket` that other machines can reach is refused without this key. The list replaces the default: add the loopback networks if a proxy on this machine connects as well.",
+			"none", prefixes(&c.AllowFrom)},
+		{"stats", formAddress, "", "off",
+			"Where the statistics are served: uWSGI's JSON at `/`, Prometheus text at `/metrics`. It has no password; keep it on a loopback address or a unix socket.",
+			"`stats` with `stats-http`", statsAddress(&c.Stats)},
+		{"control", "path of a unix socket", "", "the pidfile's path with `.ctl` appended; without a pidfile, a name made from this file's path in the user's runtime directory",
+			"Where `reload`, `stop` and `status` reach the server. Mode 0600, and only the same user or root is listened to.",
+			"`master-fifo`, roughly", controlAddress(&c.Control)},
+	}
+}
+
+func limits(c *Config) []option {
+	return []option{
+		{"worker-reload-mercy", formDuration, `"30s"`, "",
+			"How long the running requests of a worker may take when it is stopped or replaced; what is left is logged and cut. Zero is refused.",
+			"`worker-reload-mercy`, default 60 s, and `reload-mercy`", duration(&c.WorkerReloadMercy, 1)},
+		{"start-timeout", formDuration, `"60s"`, "",
+			"How long a worker may take until it is ready to serve. Zero is refused.",
+			"none", duration(&c.StartTimeout, 1)},
+		{"limit-post", "size", "0", "0: no limit",
+			"Largest request body; a larger one is answered 413. 0 is no limit.",
+			"`limit-post`, in bytes without a unit", size(&c.LimitPost)},
+		{"header-timeout", formDuration, `"10s"`, "",
+			"How long a client may take to send the whole head of a request, or a front end its uwsgi block. Zero is refused.",
+			"none", duration(&c.HeaderTimeout, 1)},
+		{"socket-timeout", formDuration, `"60s"`, "",
+			"How long a single read of a request body or write of a response may stall. A transfer that moves may take any time. Zero is refused.",
+			"`socket-timeout`, default 4 s, and `http-timeout`", duration(&c.SocketTimeout, 1)},
+		{"http-keepalive", formDuration, `"75s"`, "",
+			"How long an idle HTTP connection is kept for the next request. It holds no slot meanwhile. 0 closes each connection after its response.",
+			"`http-keepalive`, default off", duration(&c.HTTPKeepalive, 0)},
+		{"queue-timeout", formDuration, `"5s"`, "",
+			"How long a request may wait for a free slot before it is answered 503 with Retry-After. Zero is refused.",
+			"none", duration(&c.QueueTimeout, 1)},
+	}
+}
+
+func logs(c *Config) []option {
+	return []option{
+		{"logto", formLog, `"stderr"`, "",
+			"Where master and workers log. A file is reopened on USR1, for logrotate.",
+			"`logto`, `logger`", logTarget(&c.LogTo)},
+		{"log-format", `"text" or "json"`, `"text"`, "",
+			"Form of that log.",
+			"none; uWSGI's `log-format` is `req-format` here", word(&c.LogFormat, "text", "json")},
+		{"log-level", `"trace", "debug", "info", "warn", "error" or "off"`, `"info"`, "",
+			"The least important lines that are logged.",
+			"none", word(&c.LogLevel, "trace", "debug", "info", "warn", "error", "off")},
+		{"req-logger", formLog, `"stderr"`, "",
+			"Where the access log goes: one line per request.",
+			"`req-logger`, without the plugin names", logTarget(&c.ReqLogger)},
+		{"req-format", `"combined" or "json"`, `"combined"`, "",
+			"Form of the access log: combined as Apache and nginx write it, or one JSON object per line. What comes from the client is always escaped.",
+			"`log-format`, without its variables", word(&c.ReqFormat, "combined", "json")},
+		{"disable-logging", "true or false", "false", "",
+			"Leaves out the access log.",
+			"`disable-logging`", yesNo(&c.DisableLogging)},
+	}
+}
+
+func surroundings(c *Config) []option {
+	return []option{
+		{"chdir", formPath, "", "the working directory stays",
+			"Working directory of master and workers, relative to this file. All other relative paths of the file are relative to it.",
+			"`chdir`", folder(&c.Chdir)},
+		{"umask", "octal mode in quotes", `"0022"`, "",
+			"Permissions that files of the server and of the handlers are created without. Never 0.",
+			"`umask`, 0 when daemonized", mode(&c.Umask, umask)},
+		{"env", "table of strings", "", "",
+			"Environment variables for the workers: `[env]`, then lines `NAME = \"value\"`. It is a table, so it stands at the end of the file. Stronger than `env-file`, which is stronger than what the server inherited. Names that the server itself uses (`OSTLER_*`, `NOTIFY_SOCKET`, `WATCHDOG_*`, `LISTEN_*`) are refused.",
+			"`env`, once for each variable", environment(&c.Env)},
+		{"env-file", formPath, "", "",
+			"File of more environment variables, for secrets that should not stand here. Lines `NAME=value`, see below.",
+			"`envdir`, `for-readline`", ownFile(&c.EnvFile)},
+	}
+}
+
+func life(c *Config) []option {
+	return []option{
+		{"pidfile", formPath, "", "",
+			"File with the master's process id. It is locked: a second start is refused and names the first.",
+			"`pidfile`, `safe-pidfile`", ownFile(&c.Pidfile)},
+		{"daemonize", formPath, "", "",
+			"Runs in the background; the path takes what the server prints, and its log if `logto` is \"stderr\". The command returns when the server is ready, or with the reason why it is not.",
+			"`daemonize` and `daemonize2`", logFile(&c.Daemonize)},
+		{"vacuum", "true or false", "true", "",
+			"Removes unix sockets, control socket and pidfile at the end, if they are still this server's own.",
+			"`vacuum`, default false", yesNo(&c.Vacuum)},
+		{"touch-reload", "path or array of paths", "", "",
+			"Files whose change (a newer time, a new file, a removal and return) reloads the server.",
+			"`touch-reload`", paths(&c.TouchReload)},
+	}
+}
