@@ -1,0 +1,163 @@
+package stats
+
+import (
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// numbers lists every number of c, so that no test forgets a field added later.
+func numbers(c Counters) []uint64 {
+	var list []uint64
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Array {
+			for j := range f.Len() {
+				list = append(list, f.Index(j).Uint())
+			}
+		} else {
+			list = append(list, f.Uint())
+		}
+	}
+	return list
+}
+
+// grow adds up to limit-1 to every number of c.
+func grow(c Counters, rng *rand.Rand, limit uint64) Counters {
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Array {
+			for j := range f.Len() {
+				f.Index(j).SetUint(f.Index(j).Uint() + rng.Uint64N(limit))
+			}
+		} else {
+			f.SetUint(f.Uint() + rng.Uint64N(limit))
+		}
+	}
+	return c
+}
+
+func TestAddSumsEveryField(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	a, b := grow(Counters{}, rng, 1<<40), grow(Counters{}, rng, 1<<40)
+	sum, na, nb := numbers(a.Add(b)), numbers(a), numbers(b)
+	for i := range sum {
+		if sum[i] != na[i]+nb[i] {
+			t.Errorf("number %d: %d + %d = %d", i, na[i], nb[i], sum[i])
+		}
+	}
+}
+
+func TestStatusClass(t *testing.T) {
+	for code, want := range map[int]int{
+		100: 1, 101: 1, 199: 1, 200: 2, 204: 2, 304: 3, 404: 4, 499: 4, 500: 5, 599: 5,
+		0: 0, -1: 0, -200: 0, 99: 0, 600: 0, 999: 0, math.MaxInt: 0, math.MinInt: 0,
+	} {
+		if got := StatusClass(code); got != want {
+			t.Errorf("StatusClass(%d) = %d, want %d", code, got, want)
+		}
+	}
+}
+
+func TestEachBucketEndsAtItsBound(t *testing.T) {
+	b := BucketBounds()
+	if len(b) != NumBuckets || b[0] != 100*time.Microsecond || b[NumBuckets-2] != time.Minute {
+		t.Fatalf("bounds are %v", b)
+	}
+	for i, bound := range b {
+		if got := LatencyBucket(bound); got != i {
+			t.Errorf("LatencyBucket(%v) = %d, want %d", bound, got, i)
+		}
+		if i+1 < len(b) {
+			if got := LatencyBucket(bound + 1); got != i+1 {
+				t.Errorf("LatencyBucket(%v) = %d, want %d", bound+1, got, i+1)
+			}
+		}
+	}
+	if got := LatencyBucket(-time.Second); got != 0 {
+		t.Errorf("LatencyBucket of a negative time = %d", got)
+	}
+}
+
+func TestBucketBoundsIsTheCallersCopy(t *testing.T) {
+	BucketBounds()[0] = 0
+	if got := BucketBounds()[0]; got != 100*time.Microsecond {
+		t.Errorf("a caller changed the first bound to %v", got)
+	}
+}
+
+// process is a worker's process in the walk below.
+type process struct {
+	total Counters
+	rows  []Counters
+}
+
+func (p *process) work(rng *rand.Rand) {
+	for i := range p.rows {
+		p.rows[i] = grow(p.rows[i], rng, 3)
+	}
+	p.total = grow(Counters{}, rng, 1) // rejections and the like belong to no row
+	for _, r := range p.rows {
+		p.total = p.total.Add(r)
+	}
+}
+
+func TestMergingNeverGoesBackwards(t *testing.T) {
+	for seed := range uint64(50) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		var retired, shown Ledger
+		var live []*process
+		for step := range 200 {
+			switch rng.IntN(4) {
+			case 0: // a process is spawned, beside the old one or alone, with any number of threads
+				if len(live) < 3 {
+					live = append(live, &process{rows: make([]Counters, 1+rng.IntN(5))})
+				}
+			case 1: // a process ends: SIGKILL or drain, the ledger does not care
+				if len(live) > 0 {
+					i := rng.IntN(len(live))
+					retired = retired.Plus(live[i].total, live[i].rows)
+					live = append(live[:i], live[i+1:]...)
+				}
+			default:
+				for _, p := range live {
+					p.work(rng)
+				}
+			}
+			now := retired
+			for _, p := range live {
+				now = now.Plus(p.total, p.rows)
+			}
+			assertNotLess(t, seed, step, now, shown)
+			shown = now
+		}
+	}
+}
+
+func assertNotLess(t *testing.T, seed uint64, step int, now, before Ledger) {
+	t.Helper()
+	if len(now.Cores) < len(before.Cores) {
+		t.Fatalf("seed %d step %d: %d cores after %d", seed, step, len(now.Cores), len(before.Cores))
+	}
+	rows := append([]Counters{before.Total}, before.Cores...)
+	for i, next := range append([]Counters{now.Total}, now.Cores[:len(before.Cores)]...) {
+		had := numbers(rows[i])
+		for j, n := range numbers(next) {
+			if n < had[j] {
+				t.Fatalf("seed %d step %d: row %d number %d fell from %d to %d", seed, step, i, j, had[j], n)
+			}
+		}
+	}
+}
+
+func TestPlusLeavesItsReceiverAlone(t *testing.T) {
+	one := []Counters{{Requests: 1}, {Requests: 1}}
+	l := Ledger{}.Plus(Counters{Requests: 2}, one)
+	_ = l.Plus(Counters{Requests: 5}, []Counters{{Requests: 5}})
+	want := Ledger{Total: Counters{Requests: 2}, Cores: one}
+	if !reflect.DeepEqual(l, want) {
+		t.Errorf("a published ledger changed to %+v", l)
+	}
+}

@@ -1,0 +1,144 @@
+package stats
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// serve answers on an address until the test ends.
+func serve(t *testing.T, network, addr string, h http.HandlerFunc) string {
+	t.Helper()
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return ln.Addr().String()
+}
+
+func sendFull(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet || r.URL.Path != "/stats" {
+		http.Error(w, "no", http.StatusNotFound)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(full())
+}
+
+func TestFetchFindsItsWay(t *testing.T) {
+	addrs := map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")}
+	if runtime.GOOS == "linux" {
+		addrs["abstract"] = fmt.Sprintf("@ostler-test-%d", os.Getpid())
+	}
+	for name, addr := range addrs {
+		t.Run(name, func(t *testing.T) {
+			network := "unix"
+			if name == "tcp" {
+				network = "tcp"
+			}
+			at := serve(t, network, addr, sendFull)
+			got, err := Fetch(t.Context(), at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := generic(t, got), generic(t, full()); !reflect.DeepEqual(got, want) {
+				t.Errorf("fetched\n%v\nwant\n%v", got, want)
+			}
+			if name == "tcp" {
+				if _, err := Fetch(t.Context(), "http://"+at+"/stats"); err != nil {
+					t.Errorf("as a URL: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestFetchSaysWhatWentWrong(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	at := func(h http.HandlerFunc) string { return serve(t, "tcp", "127.0.0.1:0", h) }
+	write := func(s string) string {
+		return at(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, s) })
+	}
+	for _, c := range []struct{ name, addr, want string }{
+		{"no socket", missing, "fetch stats from " + missing + ": dial unix " + missing + ": connect: no such file"},
+		{"another server", at(http.NotFound), "answered 404 Not Found"},
+		{"a redirect", at(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }), "answered 302 Found"},
+		{"not JSON", write("<html>"), "not a stats document: invalid character"},
+		{"cut off", write(`{"version":"1","workers":[{`), "not a stats document: unexpected EOF"},
+		{"nothing", write(""), "not a stats document: EOF"},
+		{"floats", write(`{"load":1.5}`), "not a stats document"},
+		{"endless", at(endless), "the document is longer than 67108864 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Fetch(t.Context(), c.addr)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Fetch: %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// endless is a document of one string that never closes.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, `{"cwd":"`)
+	for chunk := bytes.Repeat([]byte("x"), 1<<20); ; {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func TestFetchEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	at := serve(t, "tcp", "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	if _, err := Fetch(ctx, at); !errors.Is(err, context.Canceled) {
+		t.Errorf("Fetch: %v, want context.Canceled", err)
+	}
+}
+
+// FuzzRead: no document makes Fetch's decoder panic, and what it accepts has one form.
+func FuzzRead(f *testing.F) {
+	for _, s := range []Snapshot{full(), bare(), {}} {
+		b, err := json.Marshal(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(`{"workers":null,"sockets":[null],"locks":[{"a":1},null]}`))
+	f.Add([]byte(`{"workers":[{"requests":18446744073709551615,"cores":[{"vars":["A=B",""],"req_info":{"request_start":1}}]}]}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s, err := read(bytes.NewReader(in))
+		if err != nil {
+			return
+		}
+		once, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := read(bytes.NewReader(once))
+		if err != nil {
+			t.Fatalf("%s is not accepted: %v", once, err)
+		}
+		if twice, err := json.Marshal(again); err != nil || !bytes.Equal(once, twice) {
+			t.Fatalf("%s is read as %s, %v", once, twice, err)
+		}
+	})
+}
