@@ -1,0 +1,98 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// built is the outcome of a BuildFunc.
+type built struct {
+	service Service
+	err     error
+}
+
+// boot builds the application. It reports false if the worker was told to stop first.
+func (l *life) boot() (proceed bool, err error) {
+	result := make(chan built, 1)
+	go func() { result <- l.callBuild(l.appCtx) }()
+	for {
+		select {
+		case b := <-result:
+			l.service = b.service
+			return b.err == nil, b.err
+		case ev := <-l.inbox.events:
+			switch ev.kind {
+			case termCame:
+				if l.terms++; l.terms > 1 {
+					return false, l.abandon(result, l.setup.Mercy)
+				}
+			case reopenAsked:
+				l.reopen = true
+			case drainAsked:
+				return false, l.abandon(result, ev.drain.Timeout)
+			case cutAsked:
+				return false, l.abandon(result, 0)
+			case masterGone, stopAsked:
+				return false, l.abandon(result, l.setup.Mercy)
+			}
+		}
+	}
+}
+
+// callBuild does not let a panic escape: its text has to reach the master.
+func (l *life) callBuild(ctx context.Context) (b built) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			b = built{err: fmt.Errorf("panic: %v\n\n%s", v, debug.Stack())}
+		} else if !returned {
+			b = built{err: errors.New("the application ended its own goroutine (runtime.Goexit)")}
+		}
+	}()
+	b.service, b.err = l.build(ctx, l.setup)
+	returned = true
+	if b.err == nil && (b.service.Handler == nil || b.service.NewServer == nil) {
+		b.err = errors.New("the application was built without a handler or a server")
+	}
+	return b
+}
+
+// abandon gives a build that is not wanted any more the time to notice, and closes what
+// it opened.
+func (l *life) abandon(result <-chan built, limit time.Duration) error {
+	l.endAppCtx()
+	for _, ln := range l.listeners {
+		_ = ln.Close()
+	}
+	b, ok := patience(l, result, limit)
+	if !ok {
+		return fmt.Errorf("the application was still being built %s after it was told to stop", limit)
+	}
+	if b.err != nil {
+		return nil // nobody asks any more why it could not be built
+	}
+	l.service = b.service
+	return l.closeApp(limit)
+}
+
+// patience waits for the application to come back, until limit or until somebody is tired
+// of waiting: nobody else may be left to end this process. It reports whether it came.
+func patience[T any](l *life, result <-chan T, limit time.Duration) (r T, ok bool) {
+	timer := time.NewTimer(max(limit, time.Millisecond))
+	defer timer.Stop()
+	for {
+		select {
+		case r = <-result:
+			return r, true
+		case <-timer.C:
+			return r, false
+		case ev := <-l.inbox.events:
+			if now, _ := l.hurry(ev); now {
+				return r, false
+			}
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// drain ends the service within ask.Timeout:
+//
+//  1. the application's context ends, so that its background work can stop
+//  2. the pool drains: see pool.Pool.Drain
+//  3. what is left shortly before the limit is named and cut
+//  4. the servers are closed and joined
+//  5. the application is closed
+func (l *life) drain(ask control.Drain) error {
+	if err := l.move(Draining); err != nil {
+		return err
+	}
+	began := time.Now()
+	l.endAppCtx()
+
+	err := l.drainPool(ask)
+	if err != nil {
+		err = l.cut(time.Since(began))
+	}
+	for _, srv := range l.servers {
+		_ = srv.Close() // only idle remains of connections it could complain about
+	}
+	l.serving.Wait()
+	err = errors.Join(err, l.closeApp(ask.Timeout-time.Since(began)))
+	l.log.Debug("drained", "took", time.Since(began))
+	return errors.Join(err, l.move(Done))
+}
+
+// reserve is the part of a drain's limit that is kept for closing the application.
+func reserve(limit time.Duration) time.Duration { return min(limit/10, time.Second) }
+
+// drainPool returns an error if something is left at the limit.
+func (l *life) drainPool(ask control.Drain) error {
+	ctx, cut := context.WithCancel(context.Background())
+	defer cut()
+	ends := time.Now().Add(ask.Timeout - reserve(ask.Timeout))
+	limit := time.AfterFunc(time.Until(ends), cut)
+	defer limit.Stop()
+
+	drained := make(chan error, 1)
+	linger := min(ask.Linger, ask.Timeout/2) // a longer one would cut idle connections and call it a failure
+	go func() { drained <- l.pool.Drain(ctx, linger) }()
+	for {
+		select {
+		case err := <-drained:
+			return err
+		case ev := <-l.inbox.events:
+			if now, sooner := l.hurry(ev); now {
+				cut()
+			} else if sooner > 0 && time.Now().Add(sooner).Before(ends) {
+				ends = time.Now().Add(sooner)
+				limit.Reset(sooner)
+			}
+		}
+	}
+}
+
+// hurry judges what happens during a drain: a reason to cut it now, or to end it within
+// some time (zero: neither).
+func (l *life) hurry(ev event) (now bool, within time.Duration) {
+	switch ev.kind {
+	case termCame:
+		// systemd signals the whole group, so the first one may be the echo of the stop
+		// that began this drain.
+		l.terms++
+		return l.terms > 1, 0
+	case cutAsked:
+		return true, 0
+	case drainAsked:
+		return ev.drain.Timeout <= 0, ev.drain.Timeout - reserve(ev.drain.Timeout)
+	case masterGone:
+		l.log.Warn("master is gone", "error", ev.err)
+		return false, l.setup.Mercy - reserve(l.setup.Mercy)
+	case reopenAsked:
+		l.reopenLogs()
+	}
+	return false, 0
+}
+
+// cut names what is left and closes every connection.
+func (l *life) cut(after time.Duration) error {
+	left := l.pool.InFlight()
+	for _, r := range left {
+		l.log.Warn("request cut by the drain limit", "method", r.Method, "path", r.Path, "peer", r.Peer,
+			"age", time.Since(r.Start).Round(time.Millisecond), "upgraded", r.Slot < 0)
+	}
+	conns := l.pool.CloseConns()
+	return fmt.Errorf("drain: %d requests and %d connections were cut after %s", len(left), conns, after.Round(time.Millisecond))
+}
+
+// closeApp calls the application's Close and waits for it, but not for ever.
+func (l *life) closeApp(limit time.Duration) error {
+	if l.service.Close == nil {
+		return nil
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- l.callClose() }()
+	err, ok := patience(l, closed, limit)
+	if !ok {
+		return errors.New("close the application: it did not return in time")
+	}
+	return err
+}
+
+func (l *life) callClose() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("close the application: panic: %v\n\n%s", v, debug.Stack())
+		}
+	}()
+	if err := l.service.Close(); err != nil {
+		return fmt.Errorf("close the application: %w", err)
+	}
+	return nil
+}
