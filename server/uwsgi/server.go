@@ -1,0 +1,211 @@
+package uwsgi
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server serves an http.Handler on uwsgi connections. The exported fields must not be
+// changed once Serve was called. The zero value works.
+type Server struct {
+	// Handler answers the requests; nil means http.DefaultServeMux. A panic in it is
+	// logged and answered with 500, or ends the connection if the response has begun.
+	Handler http.Handler
+
+	// HeaderTimeout limits the reading of a whole request head. Zero means no limit.
+	HeaderTimeout time.Duration
+	// ReadTimeout limits each read of a body, WriteTimeout each write of a response,
+	// and so how long a peer may stall. Zero means no limit. A handler that sets a
+	// deadline through http.ResponseController replaces them for its request.
+	ReadTimeout, WriteTimeout time.Duration
+
+	// Limits bounds a request.
+	Limits Limits
+
+	// AllowFrom decides whether a peer may speak to this server, by its address; of a
+	// unix socket too. The protocol knows no password: whoever may connect can claim
+	// any client address and user. Nil allows everybody.
+	AllowFrom func(net.Addr) bool
+
+	// ErrorLog gets one fact and pairs of key and value for everything that went wrong
+	// and was not the handler's to report. Nil writes to the log package.
+	ErrorLog func(msg string, kv ...any)
+
+	// ConnContext may derive the context of a connection's request.
+	ConnContext func(context.Context, net.Conn) context.Context
+
+	readers sync.Pool // of *bufio.Reader
+	buffers sync.Pool // of *buffers
+
+	mu        sync.Mutex
+	closing   bool
+	done      chan struct{} // closed when closing; nil until asked for
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	idle      []chan struct{} // closed when neither listeners nor conns are left
+}
+
+// Serve accepts connections until the listener fails, and closes it. It returns
+// ErrServerClosed if that was intended. Connections in progress go on; Shutdown waits
+// for them.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.enter(l) {
+		return ErrServerClosed
+	}
+	defer s.leave(l)
+	for {
+		rwc, err := s.accept(l)
+		if err != nil {
+			return err
+		}
+		c := s.newConn(rwc)
+		s.mu.Lock()
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		go func() {
+			defer s.forget(c)
+			c.serve()
+		}()
+	}
+}
+
+// Shutdown stops accepting and returns when the last connection is over, or with the
+// error of ctx. A connection that was accepted is served, however late.
+func (s *Server) Shutdown(ctx context.Context) error {
+	idle := s.close()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops accepting and cuts every connection.
+func (s *Server) Close() error {
+	s.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.kill()
+	}
+	return nil
+}
+
+// close makes every Serve return. The channel tells when nothing is left.
+func (s *Server) close() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.closing = true
+		close(s.doneLocked())
+	}
+	for l := range s.listeners {
+		l.Close()
+	}
+	idle := make(chan struct{})
+	s.idle = append(s.idle, idle)
+	s.tellIdleLocked()
+	return idle
+}
+
+func (s *Server) enter(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = make(map[*conn]struct{})
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) leave(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	s.tellIdleLocked()
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.tellIdleLocked()
+}
+
+// tellIdleLocked counts listeners too: one that is still in Accept may yet come back
+// with a connection.
+func (s *Server) tellIdleLocked() {
+	if len(s.conns) > 0 || len(s.listeners) > 0 {
+		return
+	}
+	for _, idle := range s.idle {
+		close(idle)
+	}
+	s.idle = nil
+}
+
+func (s *Server) doneLocked() chan struct{} {
+	if s.done == nil {
+		s.done = make(chan struct{})
+	}
+	return s.done
+}
+
+func (s *Server) handler() http.Handler {
+	if s.Handler != nil {
+		return s.Handler
+	}
+	return http.DefaultServeMux
+}
+
+func (s *Server) log(msg string, kv ...any) {
+	if s.ErrorLog != nil {
+		s.ErrorLog(msg, kv...)
+		return
+	}
+	var b strings.Builder
+	b.WriteString("uwsgi: " + msg)
+	for i := 0; i+1 < len(kv); i += 2 {
+		fmt.Fprintf(&b, " %v=%q", kv[i], fmt.Sprint(kv[i+1]))
+	}
+	log.Print(b.String())
+}
+
+func (s *Server) getReader(src io.Reader) *bufio.Reader {
+	if br, ok := s.readers.Get().(*bufio.Reader); ok {
+		br.Reset(src)
+		return br
+	}
+	return bufio.NewReaderSize(src, 8<<10)
+}
+
+func (s *Server) putReader(br *bufio.Reader) {
+	br.Reset(nil) // drops the connection behind it
+	s.readers.Put(br)
+}
+
+func (s *Server) getBuffers() *buffers {
+	if b, ok := s.buffers.Get().(*buffers); ok {
+		return b
+	}
+	return &buffers{head: make([]byte, 0, 1<<10), body: make([]byte, 0, bodyBuffer)}
+}
+
+func (s *Server) putBuffers(b *buffers) {
+	b.head, b.body = b.head[:0], b.body[:0]
+	s.buffers.Put(b)
+}
