@@ -1,0 +1,187 @@
+package master
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// step takes an event to the machine, applies what it wants to the world, and checks.
+func (w *world) step(ev event) {
+	w.log = append(w.log, fmt.Sprintf("%T%+v -> %s", ev, ev, w.m.describe()))
+	if e, ok := ev.(evExited); ok {
+		w.drop(e.inc)
+	}
+	if e, ok := ev.(evSpawnFailed); ok {
+		w.drop(e.inc)
+	}
+	acts := w.m.step(w.now, ev)
+	published := false
+	for _, a := range acts {
+		w.apply(a, &published)
+	}
+	if again := w.m.step(w.now, evTimer{}); len(again) > 0 {
+		w.fault("reconciling twice does more: %v", again)
+	}
+	w.check()
+}
+
+// drop forgets a process that is no more; what it counted waits for its burial.
+func (w *world) drop(inc incarnation) {
+	for i, s := range w.sims {
+		if s.inc == inc {
+			w.retired[-int(inc)] = s.count
+			w.sims = append(w.sims[:i:i], w.sims[i+1:]...)
+			return
+		}
+	}
+}
+
+func (w *world) find(inc incarnation, what string) *sim {
+	for _, s := range w.sims {
+		if s.inc == inc {
+			return s
+		}
+	}
+	w.fault("%s for process %d, which does not exist", what, inc)
+	return &sim{}
+}
+
+func (w *world) apply(a action, published *bool) {
+	switch a := a.(type) {
+	case actLoad:
+		w.loads = append(w.loads, a.gen)
+	case actSpawn:
+		if w.m.state >= Stopping {
+			w.fault("spawn while %s", w.m.state)
+		}
+		w.sims = append(w.sims, &sim{inc: a.inc, slot: a.slot})
+	case actSetup:
+		if s := w.find(a.inc, "setup"); s.said == 0 && !s.launched {
+			w.fault("setup before launch")
+		}
+	case actDrain:
+		w.find(a.inc, "drain").draining = true
+		w.checkDrain(w.m.procs[a.inc])
+	case actKill:
+		s := w.find(a.inc, "kill")
+		if s.killed = true; !s.launched {
+			w.fault("kill before launch")
+		}
+	case actArm:
+		w.armed = append(w.armed, a)
+		w.due[a.ticket] = w.now.Add(a.after)
+		if a.after <= 0 || a.after > 2*time.Minute {
+			w.fault("armed for %s", a.after)
+		}
+	case actDisarm:
+		w.unarm(a.ticket)
+	case actBury:
+		if *published {
+			w.fault("process %d is buried after the view was published", a.inc)
+		}
+		w.retired[a.slot] += w.retired[-int(a.inc)]
+		delete(w.retired, -int(a.inc))
+	case actState:
+		*published = true
+	case actAnswer:
+		*published = true
+		if answered, known := w.callers[a.caller]; !known || answered {
+			w.fault("caller %d answered twice", a.caller)
+		}
+		w.callers[a.caller] = true
+	case actFinish:
+		w.done = true
+	case actLog:
+		if a.level == hclog.Error && (a.msg == "illegal move" || a.msg == "unknown event") {
+			w.fault("%s %v", a.msg, a.kv)
+		}
+	}
+}
+
+// checkDrain: while it serves, the master ends a worker only if another one serves.
+func (w *world) checkDrain(p *process) {
+	if w.m.state >= Stopping || p == nil || p.gen.state == Rejected || p.slot.id > p.gen.workers {
+		return
+	}
+	if p.gen == w.m.live && !p.slot.ready(p.gen) {
+		w.fault("the last live worker of slot %d is drained", p.slot.id)
+	}
+	if p.gen != w.m.live && !w.m.proven(w.m.live) {
+		w.fault("generation %d is drained while none serves", p.gen.id)
+	}
+}
+
+func (w *world) check() {
+	m := w.m
+	if m.live == nil && m.state != Starting && m.state < Stopping {
+		w.fault("no live generation while %s", m.state)
+	}
+	candidates := 0
+	for _, g := range m.gens {
+		if g.state == Candidate {
+			candidates++
+		}
+		if (g.state == Live) != (g == m.live) || (g.state == Candidate) != (g == m.candidate) {
+			w.fault("generation %d is %s", g.id, g.state)
+		}
+	}
+	if candidates > 1 {
+		w.fault("%d candidates", candidates)
+	}
+	w.checkTimers()
+	w.checkSlots()
+}
+
+func (w *world) checkTimers() {
+	procs := make(map[incarnation]int)
+	slots := make(map[int]int)
+	for _, a := range w.armed {
+		if a.slot != 0 {
+			slots[a.slot]++
+		} else if procs[a.inc]++; w.m.procs[a.inc] == nil {
+			w.fault("a timer is armed for process %d, which is gone", a.inc)
+		}
+	}
+	for inc, p := range w.m.procs {
+		want := 1
+		if p.phase == Ready && !p.lost {
+			want = 0
+		}
+		if procs[inc] != want {
+			w.fault("process %d is %s and has %d timers", inc, p.phase, procs[inc])
+		}
+	}
+	for _, s := range w.m.slots {
+		if armed := slots[s.id]; armed > 1 || (armed == 1) != (s.ticket != 0) {
+			w.fault("slot %d has %d timers and ticket %d", s.id, armed, s.ticket)
+		}
+		if w.m.state >= Stopping && s.ticket != 0 {
+			w.fault("slot %d waits to respawn while %s", s.id, w.m.state)
+		}
+	}
+}
+
+func (w *world) checkSlots() {
+	live := make(map[int]int)
+	for _, s := range w.sims {
+		live[s.slot] += s.count
+	}
+	for _, s := range w.m.slots {
+		if got, want := w.retired[s.id]+live[s.id], w.counted[s.id]; got != want {
+			w.fault("slot %d shows %d requests of %d", s.id, got, want)
+		}
+		staying := make(map[*generation]int)
+		for _, p := range s.procs {
+			if p.phase <= Ready && p.retiring == "" {
+				if staying[p.gen]++; staying[p.gen] > 1 {
+					w.fault("two processes of generation %d stay in slot %d", p.gen.id, s.id)
+				}
+			}
+			if p.slot != s || w.m.procs[p.inc] != p {
+				w.fault("process %d is not where it should be", p.inc)
+			}
+		}
+	}
+}

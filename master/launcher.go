@@ -1,0 +1,217 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/seed17661985/ostler/stats/scoreboard"
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// Spec is what a process is launched with.
+type Spec struct {
+	Slot       int
+	Generation int
+	Workers    int // how many share this machine
+	Threads    int
+
+	Sockets    []int // raw descriptors, in the order of Setup
+	Stdio      [2]*os.File
+	Env        []string
+	Dir        string
+	Credential *Credential
+}
+
+// Launcher starts the processes of one generation, all from the same program. Launch may
+// be called from several goroutines.
+type Launcher interface {
+	Launch(Spec) (Process, error)
+	Close() error
+}
+
+// Process is a launched worker. Signal and Wait act on this very process, never on
+// another one that was given its number. Wait is called once.
+type Process interface {
+	PID() int
+	Conn() *control.Conn
+	Page() *scoreboard.Page
+	Signal(os.Signal) error
+	Wait() Exit
+}
+
+// Exit is how a process ended. The zero Exit is a plain success.
+type Exit struct {
+	Code   int            // -1 if it was killed
+	Signal syscall.Signal // zero if it exited by itself
+	Core   bool
+	Err    error // it could not be waited for
+}
+
+func (e Exit) String() string {
+	switch {
+	case e.Err != nil:
+		return "was lost: " + e.Err.Error()
+	case e.Signal != 0 && e.Core:
+		return fmt.Sprintf("was killed by signal %d (%s), core dumped", int(e.Signal), e.Signal)
+	case e.Signal != 0:
+		return fmt.Sprintf("was killed by signal %d (%s)", int(e.Signal), e.Signal)
+	}
+	return fmt.Sprintf("exited with status %d", e.Code)
+}
+
+// PinExecutable returns the launcher of the program that is at path now. Where the
+// system allows, the file itself is held: a worker that is started an hour later runs
+// the same program as its siblings, whatever is at path by then. args are the worker's
+// arguments after its name.
+func PinExecutable(path string, args []string) (*Executable, error) {
+	pin, err := newPin(path)
+	if err != nil {
+		return nil, fmt.Errorf("pin the executable: %w", err)
+	}
+	return &Executable{name: filepath.Base(path), args: args, pin: pin}, nil
+}
+
+// Executable is the real Launcher.
+type Executable struct {
+	name string
+	args []string
+	pin  pin
+}
+
+// Path is where a child of this process finds the program, for os/exec.
+func (x *Executable) Path() string { return x.pin.path() }
+
+// Close lets go of the program's file.
+func (x *Executable) Close() error { return x.pin.close() }
+
+// Launch forks and executes.
+//
+// Trap: everything goes by raw descriptor numbers. os/exec and os.StartProcess call Fd
+// on what they pass, which for a listener clears O_NONBLOCK on the open file description
+// that all running workers share.
+func (x *Executable) Launch(s Spec) (Process, error) {
+	page, board, err := scoreboard.Create(s.Threads)
+	if err != nil {
+		return nil, err
+	}
+	defer board.Close()
+	conn, end, err := control.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer end.Close()
+	pid, err := x.fork(s, end, board)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close())
+	}
+	// Nobody else waits for our children, so the number still means this process.
+	proc, err := os.FindProcess(pid)
+	if err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		_, _ = syscall.Wait4(pid, nil, 0, nil)
+		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close())
+	}
+	return &child{proc: proc, conn: conn, page: page}, nil
+}
+
+// fork places the descriptors of the contract: 0 to 4, the sockets, the pinned program.
+func (x *Executable) fork(s Spec, end, board *os.File) (int, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	var fds rawFDs
+	fds.file(null)
+	fds.file(s.Stdio[0])
+	fds.file(s.Stdio[1])
+	fds.file(end)
+	fds.file(board)
+	for _, fd := range s.Sockets {
+		fds.list = append(fds.list, uintptr(fd))
+	}
+	path := x.pin.place(&fds)
+	if fds.err != nil {
+		return 0, fds.err
+	}
+	argv := append([]string{fmt.Sprintf("%s: worker %d", x.name, s.Slot)}, x.args...)
+	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Dir:   s.Dir,
+		Env:   environ(s),
+		Files: fds.list,
+		Sys:   attributes(s.Credential),
+	})
+}
+
+// environ adds the worker's share of the CPUs, unless the operator set it. GOMAXPROCS is
+// what Go makes of the machine and its cgroup.
+func environ(s Spec) []string {
+	env := control.Environ(s.Env)
+	for _, kv := range env {
+		if strings.HasPrefix(kv, "GOMAXPROCS=") {
+			return env
+		}
+	}
+	return append(env, "GOMAXPROCS="+strconv.Itoa(share(runtime.GOMAXPROCS(0), s.Workers)))
+}
+
+// share is ceil(cpus / workers), at least 1.
+func share(cpus, workers int) int {
+	if workers < 1 {
+		return max(cpus, 1)
+	}
+	return max((cpus+workers-1)/workers, 1)
+}
+
+// attributes: a group of its own, because a ^C in the terminal is the master's business.
+func attributes(c *Credential) *syscall.SysProcAttr {
+	sys := &syscall.SysProcAttr{Setpgid: true}
+	if c != nil {
+		sys.Credential = &syscall.Credential{Uid: c.Uid, Gid: c.Gid, Groups: c.Groups}
+	}
+	return sys
+}
+
+// rawFDs collects descriptor numbers without disturbing their files.
+type rawFDs struct {
+	list []uintptr
+	err  error
+}
+
+func (r *rawFDs) file(f *os.File) {
+	raw, err := f.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { r.list = append(r.list, fd) })
+	}
+	r.err = errors.Join(r.err, err)
+}
+
+// child is the real Process.
+type child struct {
+	proc *os.Process
+	conn *control.Conn
+	page *scoreboard.Page
+}
+
+func (c *child) PID() int                 { return c.proc.Pid }
+func (c *child) Conn() *control.Conn      { return c.conn }
+func (c *child) Page() *scoreboard.Page   { return c.page }
+func (c *child) Signal(s os.Signal) error { return c.proc.Signal(s) }
+
+func (c *child) Wait() Exit {
+	state, err := c.proc.Wait()
+	if err != nil {
+		return Exit{Code: -1, Err: err}
+	}
+	exit := Exit{Code: state.ExitCode()}
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		exit.Signal, exit.Core = ws.Signal(), ws.CoreDump()
+	}
+	return exit
+}

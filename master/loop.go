@@ -1,0 +1,163 @@
+package master
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// randomly is the jitter of a real master.
+func randomly() float64 { return rand.Float64() }
+
+// loop performs what the machine decides. Everything in it is owned by the one goroutine
+// that runs it; the others it starts only post notes.
+type loop struct {
+	master  *Master
+	options Options
+	log     hclog.Logger
+	machine *machine
+	cwd     string
+
+	gens    map[int]*admitted
+	procs   map[incarnation]*running
+	ledgers map[int]stats.Ledger // by slot: the processes that are gone
+	timers  map[ticket]*time.Timer
+	callers map[uint64]chan<- answer
+	sockets socketSet
+	outcome *Outcome
+
+	loadCtx    context.Context
+	cancelLoad context.CancelFunc
+
+	finished bool
+	err      error
+
+	others sync.WaitGroup // loads and supervisors
+}
+
+func newLoop(ctx context.Context, m *Master) *loop {
+	cwd, _ := os.Getwd() // only shown
+	l := &loop{
+		master:  m,
+		options: m.options,
+		log:     m.options.Log,
+		machine: newMachine(m.backoff),
+		cwd:     cwd,
+		gens:    make(map[int]*admitted),
+		procs:   make(map[incarnation]*running),
+		ledgers: make(map[int]stats.Ledger),
+		timers:  make(map[ticket]*time.Timer),
+		callers: make(map[uint64]chan<- answer),
+		sockets: newSocketSet(),
+	}
+	// The end of ctx is a stop, which the machine decides on; it ends no load by itself.
+	l.loadCtx, l.cancelLoad = context.WithCancel(context.WithoutCancel(ctx))
+	return l
+}
+
+// run is the whole life of the loop.
+func (l *loop) run(ctx context.Context) error {
+	defer l.cancelLoad()
+	l.take(note{ev: evStart{}})
+	stop := context.AfterFunc(ctx, func() { l.master.Stop(false) })
+	defer stop()
+	for !l.finished {
+		for _, n := range l.master.mail.take() {
+			l.take(n)
+		}
+	}
+	for _, n := range l.master.mail.close() {
+		if n.answer != nil {
+			n.answer <- answer{err: errStopping}
+		}
+	}
+	l.others.Wait()
+	return l.err
+}
+
+// take brings one note to the machine and does what it says.
+func (l *loop) take(n note) {
+	switch ev := n.ev.(type) {
+	case evLoaded:
+		l.admit(ev.gen, n.loaded)
+	case evLoadFailed:
+		l.sockets.leased = false
+		l.sweep()
+	case evSpawned:
+		l.procs[ev.inc].proc = n.proc
+	case evTimer:
+		delete(l.timers, ev.ticket)
+	case evReload:
+		if n.answer != nil {
+			l.callers[ev.caller] = n.answer
+		}
+	}
+	for _, a := range l.machine.step(l.master.now(), n.ev) {
+		l.perform(a)
+	}
+	l.publish()
+}
+
+// perform is a flat switch.
+//
+// Invariant: in one step an actBury comes before what publishes, or a dead process would
+// be in no view and its numbers in no ledger yet.
+func (l *loop) perform(a action) {
+	switch a := a.(type) {
+	case actLoad:
+		l.load(a.gen)
+	case actCancelLoad:
+		l.cancelLoad()
+	case actSpawn:
+		l.spawn(a)
+	case actSetup:
+		l.procs[a.inc].say(l.setup(a.inc))
+	case actDrain:
+		l.procs[a.inc].say(control.Drain{Timeout: a.timeout, Linger: a.linger})
+	case actReopen:
+		l.procs[a.inc].say(control.Reopen{})
+	case actKill:
+		l.kill(a.inc)
+	case actArm:
+		l.timers[a.ticket] = time.AfterFunc(a.after, func() {
+			l.master.mail.post(note{ev: evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot}})
+		})
+	case actDisarm:
+		if t := l.timers[a.ticket]; t != nil {
+			t.Stop()
+		}
+		delete(l.timers, a.ticket)
+	case actBury:
+		l.bury(a)
+	case actPromote:
+		l.promote(a.gen)
+	case actRelease:
+		l.release(a)
+	case actAnswer:
+		l.publish()
+		l.callers[a.caller] <- answer{a.outcome, a.err}
+		delete(l.callers, a.caller)
+	case actOutcome:
+		l.outcome = &a.outcome
+	case actState:
+		l.publish() // whoever is told may look
+		if l.options.OnState != nil {
+			l.options.OnState(a.state)
+		}
+	case actStarted:
+		close(l.master.started)
+	case actFinish:
+		l.finished, l.err = true, a.err
+	case actLog:
+		l.log.Log(a.level, a.msg, a.kv...)
+	default:
+		l.log.Error("unknown action", "action", hclog.Fmt("%T", a))
+	}
+}

@@ -1,0 +1,64 @@
+package master
+
+import "sync"
+
+// note is an event on its way to the loop, with what only the loop may hold.
+type note struct {
+	ev     event
+	loaded *admitted     // with evLoaded
+	proc   Process       // with evSpawned
+	answer chan<- answer // with an evReload that has a caller; has room for one
+}
+
+type answer struct {
+	outcome Outcome
+	err     error
+}
+
+// mailbox is the queue in front of the loop. Posting never blocks, so that a signal
+// handler, a timer and the waiter of a process can all post without a thought for what
+// the loop is doing.
+type mailbox struct {
+	wake chan struct{} // has room for one
+
+	mu     sync.Mutex // held for an append only
+	queue  []note
+	closed bool
+}
+
+func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
+
+// post reports whether somebody will read the note.
+func (b *mailbox) post(n note) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.queue = append(b.queue, n)
+	select {
+	case b.wake <- struct{}{}:
+	default: // one is enough
+	}
+	return true
+}
+
+// take waits for notes and returns all there are, in order.
+func (b *mailbox) take() []note {
+	<-b.wake
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	notes := b.queue
+	b.queue = nil
+	return notes
+}
+
+// close refuses further notes and returns those nobody took.
+func (b *mailbox) close() []note {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	notes := b.queue
+	b.queue = nil
+	return notes
+}

@@ -1,0 +1,86 @@
+package master
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// Plan is all that one generation of workers needs. The master never looks into Config:
+// it is handed to the workers as it is. A Plan is not changed after it was returned.
+type Plan struct {
+	Build   string // of the program, for people
+	Workers int
+	Threads int // request slots of each worker
+
+	Sockets []Socket
+	Config  json.RawMessage
+
+	Env        []string // whole environment; what concerns the contract is replaced
+	Dir        string   // working directory; empty means the master's
+	Credential *Credential
+
+	StartTimeout time.Duration // for a worker to become ready; zero means 60s
+	Mercy        time.Duration // for a worker to drain; zero means 30s
+	Linger       time.Duration // idle connections are kept this long in a drain
+}
+
+// Socket is a listening socket that all workers of a generation share.
+type Socket struct {
+	control.Socket
+
+	Backlog int         // zero means 1024; above the kernel's limit it is cut to that
+	Mode    os.FileMode // of a unix socket; zero leaves what the umask gave
+	Uid     int         // owner of a unix socket; -1 leaves it
+	Gid     int         // group of a unix socket; -1 leaves it
+}
+
+// Credential is what workers run as when the master is root.
+type Credential struct {
+	Uid, Gid uint32
+	Groups   []uint32
+}
+
+const (
+	defaultStartTimeout = 60 * time.Second
+	defaultMercy        = 30 * time.Second
+	defaultBacklog      = 1024
+)
+
+// withDefaults returns the plan with its zero durations replaced.
+func (p Plan) withDefaults() Plan {
+	if p.StartTimeout == 0 {
+		p.StartTimeout = defaultStartTimeout
+	}
+	if p.Mercy == 0 {
+		p.Mercy = defaultMercy
+	}
+	return p
+}
+
+// check refuses a plan that the machine could not carry out.
+func (p Plan) check() error {
+	var errs []error
+	if p.Workers < 1 {
+		errs = append(errs, fmt.Errorf("a plan with %d workers, want at least 1", p.Workers))
+	}
+	if p.Threads < 1 {
+		errs = append(errs, fmt.Errorf("a plan with %d threads, want at least 1", p.Threads))
+	}
+	names := make(map[string]bool, len(p.Sockets))
+	for _, s := range p.Sockets {
+		if names[s.Name] {
+			errs = append(errs, fmt.Errorf("socket %s is there twice", s.Name))
+		}
+		names[s.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+func (p Plan) timing() timing {
+	return timing{start: p.StartTimeout, mercy: p.Mercy, linger: p.Linger}
+}

@@ -1,0 +1,163 @@
+package master
+
+import (
+	"os"
+	"time"
+
+	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/stats/scoreboard"
+)
+
+// view is what the loop publishes after each step. It is never changed; the live numbers
+// are read from the scoreboards when somebody looks.
+type view struct {
+	state      State
+	generation int
+	build      string
+	cwd        string
+	sockets    []*Bound
+	workers    []workerView
+	outcome    *Outcome
+}
+
+// workerView is one slot.
+type workerView struct {
+	id       int
+	ledger   stats.Ledger       // of the processes that are gone
+	pages    []*scoreboard.Page // of those that are not
+	current  *processView       // nil: none
+	state    string
+	spawns   int
+	spawned  time.Time
+	lastExit string
+}
+
+// processView is the process that stands for its slot.
+type processView struct {
+	pid        int
+	generation int
+	page       *scoreboard.Page
+	phase      Phase
+	boot       time.Duration // zero until it was ready
+}
+
+// publish makes what is true now visible.
+func (l *loop) publish() {
+	m := l.machine
+	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome}
+	if g := m.live; g != nil {
+		v.generation, v.build = g.id, g.build
+		v.sockets = l.gens[g.id].sockets
+	}
+	for _, s := range m.slots {
+		v.workers = append(v.workers, l.viewOf(s))
+	}
+	l.master.view.Store(v)
+}
+
+func (l *loop) viewOf(s *slot) workerView {
+	w := workerView{
+		id: s.id, ledger: l.ledgers[s.id], state: "cheap",
+		spawns: s.spawns, spawned: s.spawnedAt, lastExit: s.lastExit,
+	}
+	if s.ticket != 0 {
+		w.state = "backoff"
+	}
+	for _, p := range s.procs {
+		if r := l.procs[p.inc]; r != nil && r.proc != nil {
+			w.pages = append(w.pages, r.proc.Page())
+		}
+	}
+	if p := l.machine.face(s); p != nil {
+		w.state = p.phase.String()
+		if r := l.procs[p.inc]; r != nil && r.proc != nil {
+			w.current = &processView{pid: p.pid, generation: p.gen.id, page: r.proc.Page(), phase: p.phase}
+			if !p.readyAt.IsZero() {
+				w.current.boot = p.readyAt.Sub(p.spawnedAt)
+			}
+		}
+	}
+	return w
+}
+
+// face returns the process that stands for a slot: the one that serves, else one that
+// will, else one that did; of equals the newest.
+func (m *machine) face(s *slot) *process {
+	rank := func(p *process) int {
+		switch {
+		case p.phase == Ready && p.gen == m.live:
+			return 4
+		case p.phase == Ready:
+			return 3
+		case p.starting():
+			return 2
+		}
+		return 1
+	}
+	var best *process
+	for _, p := range s.procs {
+		if best == nil || rank(p) >= rank(best) {
+			best = p
+		}
+	}
+	return best
+}
+
+// Snapshot is the state of everything. It waits for nothing and may be called by anyone
+// at any rate.
+func (m *Master) Snapshot() stats.Snapshot {
+	v := m.view.Load()
+	now := m.now()
+	s := stats.Snapshot{
+		Version: m.options.Version, Ostler: m.options.Version,
+		PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: v.cwd,
+		Build: v.build, Generation: v.generation, State: v.state.String(),
+	}
+	for _, b := range v.sockets {
+		row := b.Stats()
+		s.Sockets = append(s.Sockets, row)
+		s.ListenQueue = max(s.ListenQueue, row.Queue)
+	}
+	s.Load = s.ListenQueue
+	for _, w := range v.workers {
+		row := w.row(now)
+		s.Workers = append(s.Workers, row)
+		s.Ready += row.Accepting
+	}
+	return s
+}
+
+// Stats is the row of the socket in a Snapshot.
+func (b *Bound) Stats() stats.Socket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	row := stats.Socket{Name: b.Name, Proto: b.Proto, MaxQueue: b.Backlog, Shared: 1}
+	if b.fd >= 0 { // an old view may outlive its sockets
+		row.Queue = stats.QueueLength(b.fd)
+	}
+	return row
+}
+
+func (w workerView) row(now time.Time) stats.Worker {
+	row := stats.Worker{
+		ID: w.id, State: w.state, LastExit: w.lastExit,
+		LastSpawn: w.spawned.Unix(), RespawnCount: uint64(w.spawns),
+	}
+	if c := w.current; c != nil {
+		row.PID, row.Generation = c.pid, c.generation
+		row.DeltaRequests = c.page.Totals().Requests
+		row.RSS, row.VSZ = stats.ProcessMemory(c.pid)
+		row.Apps = []stats.AppStats{{StartupTime: int64(c.boot.Seconds())}}
+		if c.phase == Ready {
+			row.Accepting = 1
+		}
+	}
+	sum := w.ledger
+	var inflight []stats.InFlight
+	for _, p := range w.pages {
+		sum = sum.Plus(p.Totals(), p.Rows())
+		inflight = append(inflight, p.InFlight()...)
+	}
+	row.Fill(sum.Total, sum.Cores, inflight, now)
+	return row
+}

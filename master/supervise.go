@@ -1,0 +1,163 @@
+package master
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// lastWords is how long a reaped process's control connection is still listened to. All
+// it said is in the socket's buffer; only a descriptor that leaked to a grandchild could
+// keep the end from coming.
+const lastWords = time.Second
+
+// outbox is how many frames may wait for a worker that does not read.
+const outbox = 16
+
+// running is one process as the loop holds it.
+type running struct {
+	inc  incarnation
+	slot int
+	gen  int
+	proc Process              // nil until evSpawned
+	out  chan control.Message // read by the writer; closed when it is buried
+}
+
+// say queues a frame. A worker that let so many wait will not read this one either; its
+// timer is running.
+func (r *running) say(m control.Message) {
+	select {
+	case r.out <- m:
+	default:
+	}
+}
+
+// spawn launches a process on a goroutine of its own, because a fork takes milliseconds
+// and an exec on a slow disk any time.
+func (l *loop) spawn(a actSpawn) {
+	g := l.gens[a.gen]
+	r := &running{inc: a.inc, slot: a.slot, gen: a.gen, out: make(chan control.Message, outbox)}
+	l.procs[a.inc] = r
+	spec := Spec{
+		Slot: a.slot, Generation: a.gen,
+		Workers: g.plan.Workers, Threads: g.plan.Threads,
+		Stdio: l.options.Stdio, Env: g.plan.Env, Dir: g.plan.Dir, Credential: g.plan.Credential,
+	}
+	for _, b := range g.sockets {
+		spec.Sockets = append(spec.Sockets, b.FD())
+	}
+	mail := l.master.mail
+	l.others.Go(func() {
+		proc, err := g.launcher.Launch(spec)
+		if err != nil {
+			mail.post(note{ev: evSpawnFailed{a.inc, err}})
+			return
+		}
+		mail.post(note{ev: evSpawned{a.inc, proc.PID()}, proc: proc})
+		l.others.Go(func() { write(proc.Conn(), r.out) })
+		supervise(mail, a.inc, proc)
+	})
+}
+
+// supervise reports all a process says and then its exit, in this order: an exit that
+// overtook the reason for it would leave the operator with a status code.
+func supervise(mail *mailbox, inc incarnation, proc Process) {
+	conn := proc.Conn()
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		hear(mail, inc, conn)
+	}()
+	exit := proc.Wait()
+	patience := time.NewTimer(lastWords)
+	defer patience.Stop()
+	select {
+	case <-heard:
+	case <-patience.C:
+	}
+	_ = conn.Close() // nothing depends on it any more
+	<-heard
+	mail.post(note{ev: evExited{inc, exit}})
+}
+
+// hear posts what a worker says until its connection ends.
+func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
+	for {
+		m, err := conn.Recv()
+		if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
+			mail.post(note{ev: evClosed{inc, nil}})
+			return
+		}
+		if err != nil {
+			mail.post(note{ev: evClosed{inc, err}})
+			return
+		}
+		if ev := said(inc, m); ev != nil {
+			mail.post(note{ev: ev})
+		}
+	}
+}
+
+// said translates a message; the master's own kinds mean nothing here.
+func said(inc incarnation, m control.Message) event {
+	switch m := m.(type) {
+	case control.Hello:
+		return evHello{inc: inc, version: m.Version, build: m.Build}
+	case control.Ready:
+		return evReady{inc}
+	case control.Failed:
+		return evFailed{inc: inc, stage: m.Stage, err: m.Err}
+	case control.Retire:
+		return evRetire{inc: inc, reason: m.Reason}
+	}
+	return nil
+}
+
+// write sends what the loop has to say. It closes a connection that does not take it:
+// the reader then reports the end, and the machine limits the worker's time.
+func write(conn *control.Conn, out <-chan control.Message) {
+	for m := range out {
+		if conn.Send(m) != nil {
+			_ = conn.Close()
+			break
+		}
+	}
+	for range out { // until it is buried
+	}
+}
+
+func (l *loop) setup(inc incarnation) control.Setup {
+	r := l.procs[inc]
+	g := l.gens[r.gen]
+	s := control.Setup{
+		Slot: r.slot, Generation: r.gen, Config: g.plan.Config,
+		Mercy: g.plan.Mercy, Linger: g.plan.Linger,
+	}
+	for _, b := range g.sockets {
+		s.Sockets = append(s.Sockets, b.Socket.Socket)
+	}
+	return s
+}
+
+func (l *loop) kill(inc incarnation) {
+	r := l.procs[inc]
+	if err := r.proc.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		l.log.Error("worker not killed", "slot", r.slot, "pid", r.proc.PID(), "err", err)
+	}
+}
+
+// bury folds what a process has done into its slot. It is gone, so the numbers are final.
+func (l *loop) bury(a actBury) {
+	r := l.procs[a.inc]
+	delete(l.procs, a.inc)
+	close(r.out)
+	if r.proc == nil {
+		return // it never was
+	}
+	page := r.proc.Page()
+	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(page.Totals(), page.Rows())
+}
