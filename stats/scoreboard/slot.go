@@ -1,10 +1,12 @@
 package scoreboard
 
 import (
+	"encoding/binary"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/seed17661985/ostler/stats"
 )
@@ -153,27 +155,25 @@ func (f *inflight) read() stats.InFlight {
 // putText stores only the words that s needs: on most machines an atomic store costs as
 // much as a dozen plain ones. len(s) fits.
 func putText(words []atomic.Uint64, s string) {
-	for i := 0; len(s) > 0; i++ {
-		var w uint64
-		n := min(len(s), 8)
-		for j := range n {
-			w |= uint64(s[j]) << (8 * j)
-		}
-		words[i].Store(w)
-		s = s[n:]
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // only read
+	i := 0
+	for ; len(b) >= 8; i++ {
+		words[i].Store(binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		var last [8]byte
+		copy(last[:], b)
+		words[i].Store(binary.LittleEndian.Uint64(last[:]))
 	}
 }
 
 // getText does not trust n: the application's process can write anything anywhere.
 func getText(words []atomic.Uint64, n uint16) string {
-	buf := make([]byte, min(int(n), len(words)*8))
-	for i := range buf {
-		if i%8 == 0 {
-			w := words[i/8].Load()
-			for j := i; j < min(i+8, len(buf)); j++ {
-				buf[j] = byte(w >> (8 * (j - i)))
-			}
-		}
+	buf := make([]byte, 0, len(words)*8)
+	n = min(n, uint16(cap(buf)))
+	for i := 0; len(buf) < int(n); i++ {
+		buf = binary.LittleEndian.AppendUint64(buf, words[i].Load())
 	}
-	return string(buf)
+	return string(buf[:n])
 }
