@@ -19,17 +19,8 @@ const maxFaults = 20
 // errors, and relative paths are resolved against its folder. Every error it returns is
 // an Errors.
 func Parse(name string, src []byte) (Config, error) {
-	p := &parser{name: name, keys: map[string]bool{}}
-	if !p.readable(name, src) {
-		return Config{}, p.errs
-	}
-	tree := p.tree(string(src))
-	p.setBase(tree)
-	c := defaults()
-	c.File = p.file
-	p.fill(&c, tree)
-	p.unknown(&c, tree)
-	p.rules(&c)
+	p := newParser(name)
+	c := p.config(src)
 	if len(p.errs) > 0 {
 		p.errs.sort()
 		return Config{}, p.errs
@@ -70,6 +61,25 @@ const (
 	socketFile           // two sockets are compared as addresses
 )
 
+func newParser(name string) *parser {
+	return &parser{name: name, keys: map[string]bool{}}
+}
+
+// config makes what can be made of a text. It is to be believed only without errors.
+func (p *parser) config(src []byte) Config {
+	if !p.readable(src) {
+		return Config{}
+	}
+	tree := p.tree(string(src))
+	p.setBase(tree)
+	c := defaults()
+	c.File = p.file
+	p.fill(&c, tree)
+	p.unknown(&c, tree)
+	p.rules(&c)
+	return c
+}
+
 // defaults is the Config of an empty file. It comes from the same rows as the
 // documentation, so that the two cannot differ.
 func defaults() Config {
@@ -80,7 +90,7 @@ func defaults() Config {
 			text.WriteString(o.key + " = " + o.def + "\n")
 		}
 	}
-	p := &parser{keys: map[string]bool{}}
+	p := newParser("")
 	p.fill(&c, p.tree(text.String()))
 	return c
 }
@@ -90,8 +100,8 @@ func (p *parser) report(line int, key, format string, args ...any) {
 }
 
 // readable refuses what cannot be a configuration at all, and settles where the file is.
-func (p *parser) readable(name string, src []byte) bool {
-	abs, err := filepath.Abs(name)
+func (p *parser) readable(src []byte) bool {
+	abs, err := filepath.Abs(p.name)
 	switch {
 	case err != nil:
 		p.report(0, "", "find the working directory: %v", err)

@@ -262,6 +262,24 @@ func TestTheCompleteExampleSetsEveryKeyAndParses(t *testing.T) {
 	}
 }
 
+func TestPeekFindsTheServerOfABrokenFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.toml")
+	text := "module = \"x\nthreads = 0\numask = '0'\nstart-timeout = 0\nfoo = 1\npidfile = 'p'\nbinary = '/b'\nmaster = 5\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Peek(file)
+	want := defaults()
+	want.File, want.Pidfile, want.Binary = file, filepath.Join(filepath.Dir(file), "p"), "/b"
+	want.Control = Address{"unix", want.Pidfile + ".ctl"}
+	if err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, %v\nwant %+v", c, err, want)
+	}
+	if _, err := Peek(file + ".none"); err == nil {
+		t.Error("a missing file was read")
+	}
+}
+
 func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "none.toml")

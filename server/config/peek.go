@@ -9,15 +9,10 @@ func Peek(path string) (Config, error) {
 	if err != nil {
 		return Config{}, Errors{{File: path, Msg: err.Error()}}
 	}
-	p := &parser{name: path}
-	if !p.readable(path, src) {
+	p := newParser(path)
+	c := p.config(src)
+	if c.File == "" {
 		return Config{}, p.errs
 	}
-	tree := p.tree(string(src))
-	p.setBase(tree)
-	c := defaults()
-	c.File = p.file
-	p.fill(&c, tree)
-	p.rules(&c)
 	return c, nil
 }

@@ -196,7 +196,7 @@ func life(c *Config) []option {
 			"File with the master's process id. It is locked: a second start is refused and names the first.",
 			"`pidfile`, `safe-pidfile`", ownFile(&c.Pidfile)},
 		{"daemonize", formPath, "", "",
-			"Runs in the background; the path takes what the server prints, and its log if `logto` is \"stderr\". The command returns when the server is ready, or with the reason why it is not.",
+			"Runs in the background; the path takes what the server prints, and its logs unless they have files of their own. The command returns when the server is ready, or with the reason why it is not.",
 			"`daemonize` and `daemonize2`", logFile(&c.Daemonize)},
 		{"vacuum", "true or false", "true", "",
 			"Removes unix sockets, control socket and pidfile at the end, if they are still this server's own.",
