@@ -8,13 +8,13 @@ source "$(dirname "$0")/common.sh"
 module=github.com/seed17661985/ostler
 
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
-prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys
+prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
 
 # package | own packages it may import | third-party modules it may import
 law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
-server/servertest| server server/uwsgi stats                                       |
+server/servertest| server server/uwsgi stats                                       | $goleak
 server           | server/config server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
 server/uwsgi     |                                                                 | $sys
@@ -28,7 +28,7 @@ stats/endpoint   | stats                                                        
 "
 
 # Tests may import, besides what their package may: these modules, everywhere ...
-test_modules="go.uber.org/goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml"
+test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml"
 # ... and these own packages, where a test needs a neighbour to talk to.
 test_law="
 cmd/ostler       | server/servertest
