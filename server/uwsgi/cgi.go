@@ -164,20 +164,21 @@ func (c *cgi) version() (proto string, major, minor int, err error) {
 	return proto, major, minor, nil
 }
 
-// hostname prefers what the client asked for to what the front end is called.
+// hostname prefers what the client asked for to what the front end is called. "_" is
+// how nginx says that it has no name either.
 func (c *cgi) hostname() (string, error) {
 	host := trimSpace(c.host.value)
-	if host == "" {
+	if host == "" && c.serverName.value != "_" {
 		host = c.serverName.value
-		if host == "_" { // nginx's name for "no name"
-			return "", nil
-		}
 		if p := c.port.value; host != "" && p != "" && p != defaultPort(c.isTLS()) {
 			if _, ok := parseDigits(p); !ok {
 				return "", refuse(http.StatusBadRequest, "SERVER_PORT %.32q is no port", p)
 			}
 			host += ":" + p
 		}
+	}
+	if host == "_" {
+		return "", nil
 	}
 	if !validHost(host) {
 		return "", refuse(http.StatusBadRequest, "host %.64q is malformed", host)

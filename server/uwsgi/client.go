@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 )
 
 // Client sends requests to a uwsgi server, one connection each. It is an
@@ -22,9 +21,8 @@ type Client struct {
 	// Modifier1 and Modifier2 go into the packet header as they are.
 	Modifier1, Modifier2 uint8
 
-	// Vars follow the variables made from a request. A name among them replaces
-	// what would have been made, so the zero-length value of a Var can take one away
-	// only as far as an empty value does.
+	// Vars follow the variables made from a request and replace those of the same
+	// name.
 	Vars Vars
 }
 
@@ -203,6 +201,3 @@ func (u upgraded) CloseWrite() error {
 }
 
 var _ io.ReadWriteCloser = upgraded{}
-
-// SetDeadline is for tests of long connections.
-func (u upgraded) SetDeadline(t time.Time) error { return u.Conn.SetDeadline(t) }
