@@ -41,7 +41,7 @@ type fileID struct{ dev, ino uint64 }
 // that nobody listens on any more is replaced; one that is alive is never taken, and
 // neither is a path that is not a socket.
 func Listen(ctx context.Context, s Socket) (*Bound, error) {
-	b, err := listen(ctx, s)
+	b, err := listen(ctx, s, bindPatience)
 	if err != nil {
 		what := "socket"
 		if s.Proto != "" {
@@ -52,7 +52,7 @@ func Listen(ctx context.Context, s Socket) (*Bound, error) {
 	return b, nil
 }
 
-func listen(ctx context.Context, s Socket) (*Bound, error) {
+func listen(ctx context.Context, s Socket, limit time.Duration) (*Bound, error) {
 	attempt := bindAddress
 	if isPath(s.Name) {
 		if err := checkPath(s.Name); err != nil {
@@ -60,7 +60,7 @@ func listen(ctx context.Context, s Socket) (*Bound, error) {
 		}
 		attempt = bindPath
 	}
-	patience, cancel := context.WithTimeout(ctx, bindPatience)
+	patience, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		b, err := attempt(ctx, s)

@@ -1,0 +1,61 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const peerPIDIsKnown = true
+
+// nonblocking reads the flag that all holders of a socket share.
+func nonblocking(t *testing.T, fd int) bool {
+	t.Helper()
+	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	return flags&syscall.O_NONBLOCK != 0
+}
+
+func TestABoundSocketIsNonblockingAndOutsideTheNetpoller(t *testing.T) {
+	for _, s := range []Socket{tcp("127.0.0.1:0"), unixSocket(filepath.Join(t.TempDir(), "s"))} {
+		b := mustListen(t, s)
+		if !nonblocking(t, b.FD()) {
+			t.Errorf("%s blocks", b.Name)
+		}
+		ln, err := b.Listener()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ln.Close()
+		if !nonblocking(t, b.FD()) {
+			t.Errorf("%s blocks after a listener for it was closed", b.Name)
+		}
+		infos, _ := filepath.Glob("/proc/self/fdinfo/*")
+		for _, info := range infos {
+			text, _ := os.ReadFile(info)
+			for line := range strings.Lines(string(text)) {
+				if strings.HasPrefix(strings.Join(strings.Fields(line), " "), fmt.Sprintf("tfd: %d ", b.FD())) {
+					t.Errorf("%s would wake this process: %s", b.Name, line)
+				}
+			}
+		}
+	}
+}
+
+func TestABacklogAboveTheLimitIsCut(t *testing.T) {
+	s := tcp("127.0.0.1:0")
+	s.Backlog = 1 << 30
+	b := mustListen(t, s)
+	if limit := backlogLimit(); limit == 0 || b.Clamped != limit || b.Backlog != limit {
+		t.Errorf("backlog %d, clamped %d, the limit is %d", b.Backlog, b.Clamped, limit)
+	}
+	s.Backlog = 5
+	if err := b.adjust(s); err != nil || b.Backlog != 5 || b.Clamped != 0 {
+		t.Errorf("backlog %d, clamped %d, %v", b.Backlog, b.Clamped, err)
+	}
+}
