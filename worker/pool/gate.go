@@ -36,9 +36,13 @@ type GateOptions struct {
 func (p *Pool) Gate(ln net.Listener, o GateOptions) net.Listener {
 	g := &gate{Listener: ln, pool: p, opts: o, turn: newWaiter(waitGate)}
 	g.deadline, _ = ln.(deadliner)
-	p.admission.mu.Lock()
-	p.admission.gates = append(p.admission.gates, g)
-	p.admission.mu.Unlock()
+	a := &p.admission
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gates = append(a.gates, g)
+	if a.closed {
+		_ = ln.Close() // as Drain would have done
+	}
 	return g
 }
 

@@ -1,20 +1,20 @@
 package pool
 
 import (
+	"errors"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 )
 
 // A deadline is moved only when an eighth of the limit has gone by since it was set last,
-// so that a busy connection does not pay for one with each write. A stalled peer is thus
-// cut after seven eighths of SocketTimeout at the earliest, and after all of it at the
-// latest.
+// so that a busy connection does not pay for one with each write.
 const slack = 8
 
-// stretch is the most that is written under one deadline. A limit on a single huge write
-// would cut clients that are slow, not only those that have stalled.
-const stretch = 256 << 10
+// stretch is the most that is copied under one deadline. A limit on a whole file would cut
+// clients that are slow, not only those that have stalled.
+const stretch = 64 << 10
 
 // limit is the moving deadline of one direction.
 type limit struct {
@@ -70,21 +70,20 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// Write counts, and gives each stretch its own time.
+// Write counts. A peer that takes a little within the limit is slow; one that takes nothing
+// has stalled.
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.limited() {
 		n, err := c.Conn.Write(b)
 		c.sent(int64(n))
 		return n, err
 	}
-	total := 0
-	for {
-		part := b[total:min(total+stretch, len(b))]
+	for total := 0; ; {
 		c.extendWrite()
-		n, err := c.Conn.Write(part)
+		n, err := c.Conn.Write(b[total:])
 		c.sent(int64(n))
 		total += n
-		if err != nil || total == len(b) {
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.writeLimit.foreign.Load() {
 			return total, err
 		}
 	}
