@@ -50,7 +50,7 @@ func fetch(ctx context.Context, addr string) (Snapshot, error) {
 	if res.StatusCode != http.StatusOK {
 		return Snapshot{}, fmt.Errorf("answered %s", res.Status)
 	}
-	return read(res.Body)
+	return read(res.Body, maxDocument)
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -77,13 +77,15 @@ func unwrapURL(err error) error {
 	return err
 }
 
-func read(r io.Reader) (Snapshot, error) {
+// read decodes a document of at most limit bytes.
+func read(r io.Reader, limit int64) (Snapshot, error) {
 	var s Snapshot
-	lim := &io.LimitedReader{R: r, N: maxDocument}
-	if err := json.NewDecoder(lim).Decode(&s); err != nil {
-		if lim.N <= 0 {
-			return Snapshot{}, fmt.Errorf("the document is longer than %d bytes", maxDocument)
-		}
+	bounded := &io.LimitedReader{R: r, N: limit + 1}
+	err := json.NewDecoder(bounded).Decode(&s)
+	if bounded.N == 0 {
+		return Snapshot{}, fmt.Errorf("the document is longer than %d bytes", limit)
+	}
+	if err != nil {
 		return Snapshot{}, fmt.Errorf("not a stats document: %w", err)
 	}
 	return s, nil

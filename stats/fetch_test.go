@@ -81,7 +81,6 @@ func TestFetchSaysWhatWentWrong(t *testing.T) {
 		{"cut off", write(`{"version":"1","workers":[{`), "not a stats document: unexpected EOF"},
 		{"nothing", write(""), "not a stats document: EOF"},
 		{"floats", write(`{"load":1.5}`), "not a stats document"},
-		{"endless", at(endless), "the document is longer than 67108864 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Fetch(t.Context(), c.addr)
@@ -92,14 +91,30 @@ func TestFetchSaysWhatWentWrong(t *testing.T) {
 	}
 }
 
-// endless is a document of one string that never closes.
-func endless(w http.ResponseWriter, _ *http.Request) {
-	_, _ = io.WriteString(w, `{"cwd":"`)
-	for chunk := bytes.Repeat([]byte("x"), 1<<20); ; {
-		if _, err := w.Write(chunk); err != nil {
-			return
+func TestADocumentHasALimit(t *testing.T) {
+	const open, end = `{"cwd":"`, `"}`
+	fill := func(n int) string { return open + strings.Repeat("x", n-len(open)-len(end)) + end }
+	if _, err := read(strings.NewReader(fill(1000)), 1000); err != nil {
+		t.Errorf("as long as the limit: %v", err)
+	}
+	for name, r := range map[string]io.Reader{
+		"one byte more": strings.NewReader(fill(1001)),
+		"endless":       io.MultiReader(strings.NewReader(open), endless{}),
+	} {
+		if _, err := read(r, 1000); err == nil || err.Error() != "the document is longer than 1000 bytes" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// endless is the rest of a string that never closes.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'x'
+	}
+	return len(b), nil
 }
 
 func TestFetchEndsWithItsContext(t *testing.T) {
@@ -125,7 +140,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"workers":null,"sockets":[null],"locks":[{"a":1},null]}`))
 	f.Add([]byte(`{"workers":[{"requests":18446744073709551615,"cores":[{"vars":["A=B",""],"req_info":{"request_start":1}}]}]}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		s, err := read(bytes.NewReader(in))
+		s, err := read(bytes.NewReader(in), maxDocument)
 		if err != nil {
 			return
 		}
@@ -133,7 +148,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := read(bytes.NewReader(once))
+		again, err := read(bytes.NewReader(once), maxDocument)
 		if err != nil {
 			t.Fatalf("%s is not accepted: %v", once, err)
 		}
