@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// ctlClient speaks to the control socket of a running master.
+type ctlClient struct {
+	path string
+	http *http.Client
+}
+
+func newCtlClient(path string) *ctlClient {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+	return &ctlClient{path: path, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// errRolledBack is a reload that the master refused or took back; the old
+// program serves on.
+var errRolledBack = errors.New("reload was taken back, the program that ran before still serves")
+
+// reload waits for the outcome of a reload and returns the generation that
+// serves now.
+func (c *ctlClient) reload(ctx context.Context) (reloadAnswer, error) {
+	var a reloadAnswer
+	if err := c.call(ctx, http.MethodPost, ctlReload, &a); err != nil {
+		return a, err
+	}
+	switch {
+	case a.Busy:
+		return a, &startError{code: exitBusy, text: a.Error}
+	case !a.OK && a.Phase != "":
+		return a, fmt.Errorf("%w (%s): %s", errRolledBack, a.Phase, a.Error)
+	case !a.OK:
+		return a, fmt.Errorf("%w: %s", errRolledBack, a.Error)
+	}
+	return a, nil
+}
+
+// stop returns when the master's process has ended.
+func (c *ctlClient) stop(ctx context.Context, now bool) (stopAnswer, error) {
+	path := ctlStop
+	if now {
+		path += "?now=1"
+	}
+	var a stopAnswer
+	err := c.call(ctx, http.MethodPost, path, &a)
+	return a, err
+}
+
+func (c *ctlClient) status(ctx context.Context) (stats.Snapshot, error) {
+	var s stats.Snapshot
+	err := c.call(ctx, http.MethodGet, ctlStatus, &s)
+	return s, err
+}
+
+// call sends one command and reads its answer to the end of the connection.
+func (c *ctlClient) call(ctx context.Context, method, path string, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if len(body) == 0 && err != nil {
+		return c.explain(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("control socket %s answered %s: %s", c.path, resp.Status, body)
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return fmt.Errorf("control socket %s: answer is not understood: %w", c.path, err)
+	}
+	return nil
+}
+
+// explain turns the transport's words into what the operator needs to know.
+func (c *ctlClient) explain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return fmt.Errorf("nothing is running here: control socket %s: %w", c.path, op.Err)
+	}
+	return fmt.Errorf("control socket %s: the master went away before it answered: %w", c.path, err)
+}

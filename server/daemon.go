@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// daemonEnv marks the detached process. Its value is the descriptor on which
+// the launching command waits for the outcome.
+const daemonEnv = "OSTLER_DAEMON"
+
+// daemonFD is where exec.Cmd puts the first extra file.
+const daemonFD = 3
+
+// lastWords bounds what the launching command repeats of a log.
+const lastWords = 8 << 10
+
+// outcome is the one message from the detached master to the command that
+// launched it.
+type outcome struct {
+	PID   int    `json:"pid"`
+	Code  int    `json:"code"`  // exit code of a start that failed
+	Error string `json:"error"` // empty: serving
+}
+
+// startError is a failure of the detached process, told in its own words and
+// ending with its own exit code.
+type startError struct {
+	code int
+	text string
+}
+
+func (e *startError) Error() string { return e.text }
+
+// detach runs this program again in its own session, with its output in logPath,
+// and waits until it serves or has failed. uWSGI's daemonize returns at once
+// and always says 0; here the exit code is the truth.
+func detach(ctx context.Context, logPath string) (pid int, err error) {
+	log, err := openAppend(logPath)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, fmt.Errorf("daemonize to %s: %w", logPath, err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("daemonize: %w", err)
+	}
+	defer read.Close()
+	cmd, err := startDetached(log, write)
+	write.Close()
+	if err != nil {
+		return 0, fmt.Errorf("daemonize: %w", err)
+	}
+	// An operator who gives up waiting does not want the start to go on.
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	defer stop()
+	var o outcome
+	if err := json.NewDecoder(read).Decode(&o); err != nil {
+		return 0, diedSilently(cmd, logPath, before)
+	}
+	if o.Error != "" {
+		_ = cmd.Wait()
+		return 0, &startError{code: o.Code, text: o.Error}
+	}
+	return o.PID, cmd.Process.Release()
+}
+
+func startDetached(log, status *os.File) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", daemonEnv, daemonFD))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{status}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd, cmd.Start()
+}
+
+// diedSilently reports a process that ended without a message: killed, or a
+// panic before main. What it wrote to the log since the launch says why.
+func diedSilently(cmd *exec.Cmd, logPath string, before int64) error {
+	err := cmd.Wait()
+	code := exitRuntime
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		code = exit.ExitCode()
+	}
+	text := fmt.Sprintf("the daemon ended before it was ready (%v)", cmd.ProcessState)
+	if words := strings.TrimSpace(tail(logPath, before, lastWords)); words != "" {
+		text += "; its log " + logPath + " says:\n" + words
+	}
+	return &startError{code: code, text: text}
+}
+
+// daemonStatus is the detached master's end of the pipe. The zero value belongs
+// to a process that nobody waits for.
+type daemonStatus struct{ pipe *os.File }
+
+// inDaemon finds the pipe that the launching command left, once.
+func inDaemon() daemonStatus {
+	if os.Getenv(daemonEnv) == "" {
+		return daemonStatus{}
+	}
+	os.Unsetenv(daemonEnv)
+	unix.CloseOnExec(daemonFD)
+	return daemonStatus{pipe: os.NewFile(daemonFD, "daemon status")}
+}
+
+func (d daemonStatus) detached() bool { return d.pipe != nil }
+
+// tell sends the outcome; whoever waited may be gone, which is no error here.
+func (d daemonStatus) tell(o outcome) {
+	if d.pipe == nil {
+		return
+	}
+	_ = json.NewEncoder(d.pipe).Encode(o)
+	_ = d.pipe.Close()
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/server/uwsgi"
+	"github.com/seed17661985/ostler/worker"
+	"github.com/seed17661985/ostler/worker/control"
+	"github.com/seed17661985/ostler/worker/pool"
+)
+
+var (
+	_ worker.Server = (*http.Server)(nil)
+	_ worker.Server = (*uwsgi.Server)(nil)
+)
+
+// maxHead bounds the request line and header of an http request, as the uwsgi
+// protocol bounds its block.
+const maxHead = 64 << 10
+
+// acceptGrace is how long a fresh http connection may keep its place in the
+// pool before its request has to queue like everybody's.
+const acceptGrace = 10 * time.Millisecond
+
+// protocols makes the protocol servers of one worker.
+type protocols struct {
+	cfg config.Config
+	log hclog.Logger
+}
+
+// newServer is worker.Service.NewServer.
+func (p protocols) newServer(s control.Socket, h http.Handler, requests *pool.Pool) (worker.Server, pool.GateOptions, error) {
+	if s.Proto == "uwsgi" {
+		return p.uwsgiServer(h, requests), pool.GateOptions{}, nil
+	}
+	return p.httpServer(h, requests), pool.GateOptions{Grace: acceptGrace}, nil
+}
+
+func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *http.Server {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: time.Duration(p.cfg.HeaderTimeout),
+		IdleTimeout:       time.Duration(p.cfg.HTTPKeepalive),
+		MaxHeaderBytes:    maxHead,
+		ConnContext:       requests.ConnContext,
+		ConnState:         requests.ConnState,
+		ErrorLog:          p.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+	}
+	srv.SetKeepAlivesEnabled(p.cfg.HTTPKeepalive > 0)
+	return srv
+}
+
+func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Server {
+	return &uwsgi.Server{
+		Handler:       h,
+		HeaderTimeout: time.Duration(p.cfg.HeaderTimeout),
+		ReadTimeout:   time.Duration(p.cfg.SocketTimeout),
+		WriteTimeout:  time.Duration(p.cfg.SocketTimeout),
+		Limits:        uwsgi.Limits{MaxBody: int64(p.cfg.LimitPost)},
+		AllowFrom:     allowFrom(p.cfg.AllowFrom),
+		ConnContext:   requests.ConnContext,
+		ErrorLog:      p.log.Named("uwsgi").Warn,
+	}
+}
+
+// allowFrom decides who may speak uwsgi over TCP. The protocol has no
+// authentication: whoever connects may claim to be any client. Without a list
+// it is this machine. Unix sockets have file modes instead.
+func allowFrom(list []netip.Prefix) func(net.Addr) bool {
+	return func(peer net.Addr) bool {
+		tcp, ok := peer.(*net.TCPAddr)
+		if !ok {
+			return true
+		}
+		ip := tcp.AddrPort().Addr().Unmap()
+		if len(list) == 0 {
+			return ip.IsLoopback()
+		}
+		for _, p := range list {
+			if p.Contains(ip) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// limitBody answers 413 to a body that says it is too long, and stops reading
+// one that turns out to be. It stands behind the pool, so that a refusal is
+// counted and logged like any answer. Zero is no limit.
+func limitBody(limit int64, next http.Handler) http.Handler {
+	if limit <= 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > limit {
+			w.Header().Set("Connection", "close") // the body is not going to be read
+			http.Error(w, "request body is over limit-post ("+strconv.FormatInt(limit, 10)+" bytes)", http.StatusRequestEntityTooLarge)
+			return
+		}
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,232 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed17661985/ostler/server/servertest"
+	"github.com/seed17661985/ostler/stats"
+)
+
+// Four workers with two slots each are eight handlers; the other 56 clients wait
+// in the kernel's queue, where the stats show them, and none is lost.
+func TestNeverMoreHandlersThanSlots(t *testing.T) {
+	t.Parallel()
+	for _, proto := range []string{"socket", "http-socket"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			addr := fmt.Sprintf("127.0.0.1:%d", servertest.Port(t))
+			i := servertest.Launch(t, fmt.Sprintf(`
+module = "gate"
+processes = 4
+threads = 2
+%s = %q
+queue-timeout = "60s"
+[env]
+GATE = "$DIR/gate"
+`, proto, addr))
+			gate := servertest.NewGate(t, i.Dir)
+			rt := transport(i, proto, addr)
+			const clients = 64
+			answers := make(chan error, clients)
+			for range clients {
+				go func() { answers <- through(rt) }()
+			}
+			i.WaitFor("8 handlers run and 56 connections wait in the kernel", func(s stats.Snapshot) bool {
+				return busy(s) == 8 && s.ListenQueue == clients-8
+			})
+			for range clients {
+				i.Until("a handler is at the gate", func() bool { return gate.Inside() > 0 })
+				gate.Release()
+				if err := <-answers; err != nil {
+					t.Errorf("lost: %v", err)
+				}
+			}
+			if most := gate.Most(); most != 8 {
+				t.Errorf("%d handlers ran at once, want exactly the 8 slots", most)
+			}
+		})
+	}
+}
+
+// transport is a client of the socket that opens a connection for each request,
+// as nginx does for uwsgi.
+func transport(i *servertest.Instance, proto, addr string) http.RoundTripper {
+	if proto == "socket" {
+		return i.UWSGI(addr)
+	}
+	rt := i.HTTP(addr).Transport.(*http.Transport)
+	rt.DisableKeepAlives = true
+	return rt
+}
+
+func through(rt http.RoundTripper) error {
+	req, err := http.NewRequest(http.MethodGet, "http://gate/", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("answer %s", resp.Status)
+	}
+	return nil
+}
+
+func busy(s stats.Snapshot) (n int) {
+	for _, w := range s.Workers {
+		for _, c := range w.Cores {
+			n += c.InRequest
+		}
+	}
+	return n
+}
+
+// A worker that is killed takes only its own requests with it, is replaced, and
+// what it had counted stays counted.
+func TestKilledWorkerCostsItsOwnRequestsOnly(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, `
+module = "echo"
+processes = 3
+threads = 2
+socket = "$DIR/uwsgi"
+`)
+	load := servertest.Run(t, 12, servertest.Echo(i.UWSGI("uwsgi"), "http://site/echo"))
+	watch := watchTotals(t, i)
+	const kills = 5
+	for n := range kills {
+		before := load.Done()
+		i.Until("requests flow", func() bool { return load.Done() > before+50 })
+		victim := i.Stats().Workers[n%3]
+		if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		i.WaitFor("the worker is back", func(s stats.Snapshot) bool {
+			w := s.Workers[n%3]
+			return w.PID != victim.PID && w.Accepting == 1 && s.Ready == 3
+		})
+	}
+	if failed := load.Stop(); len(failed) > kills*2 {
+		t.Errorf("%d requests failed, at most the %d slots of the killed workers could: %v", len(failed), kills*2, failed)
+	}
+	watch.stop()
+	s := i.Stats()
+	var requests, respawns uint64
+	for _, w := range s.Workers {
+		requests += w.Requests
+		respawns += w.RespawnCount - 1
+	}
+	if answered := uint64(load.Done()); requests < answered || requests > answered+kills*2 {
+		t.Errorf("stats count %d requests, clients got %d answers", requests, answered)
+	}
+	if respawns != kills {
+		t.Errorf("stats count %d respawns, want %d", respawns, kills)
+	}
+	if log := i.Log(); !strings.Contains(log, "killed") {
+		t.Errorf("the log does not say that a worker was killed:\n%s", log)
+	}
+}
+
+// totals looks at the stats again and again and fails when a number goes back.
+type totals struct{ *servertest.Load }
+
+func watchTotals(t *testing.T, i *servertest.Instance) totals {
+	last := make(map[int]stats.Worker)
+	return totals{servertest.Run(t, 1, func() error {
+		for n, w := range i.Stats().Workers {
+			was := last[n]
+			if w.Requests < was.Requests || w.Tx < was.Tx || w.Rx < was.Rx || w.RunningTime < was.RunningTime || w.RespawnCount < was.RespawnCount {
+				return fmt.Errorf("worker %d went back from %+v to %+v", n+1, was, w)
+			}
+			last[n] = w
+		}
+		return nil
+	})}
+}
+
+func (w totals) stop() { w.MustLoseNothing() }
+
+// Twenty reloads under load from three kinds of clients: nobody notices, and
+// nothing is left behind.
+func TestReloadsUnderLoadLoseNothing(t *testing.T) {
+	t.Parallel()
+	nginx := servertest.Port(t)
+	i := servertest.Launch(t, `
+module = "echo"
+processes = 2
+threads = 4
+socket = "$DIR/uwsgi"
+http-socket = "$DIR/http"
+`)
+	servertest.Nginx(t, nginx, fmt.Sprintf(`server {
+		listen 127.0.0.1:%d;
+		location / { uwsgi_pass unix:%s/uwsgi; include /etc/nginx/uwsgi_params; uwsgi_next_upstream off; }
+	}`, nginx, i.Dir))
+	proxied := i.HTTP(fmt.Sprintf("127.0.0.1:%d", nginx))
+	loads := []*servertest.Load{
+		servertest.Run(t, 3, servertest.Echo(proxied.Transport, "http://site/nginx")),
+		servertest.Run(t, 3, servertest.Echo(i.HTTP("http").Transport, "http://site/kept")),
+		servertest.Run(t, 2, servertest.Echo(i.UWSGI("uwsgi"), "http://site/uwsgi")),
+	}
+	watch := watchTotals(t, i)
+	reload := func(gen int) {
+		i.Signal(syscall.SIGHUP)
+		i.WaitFor(fmt.Sprintf("generation %d serves alone", gen), func(s stats.Snapshot) bool {
+			return s.Generation == gen && s.State == "serving" && s.Ready == 2
+		})
+		before := total(loads)
+		i.Until("requests flow", func() bool { return total(loads) > before+20 })
+	}
+	reload(2)
+	first := descriptors(t, i.PID())
+	for gen := 3; gen <= 21; gen++ {
+		reload(gen)
+	}
+	for _, l := range loads {
+		l.MustLoseNothing()
+	}
+	watch.stop()
+	i.Until("the old generations are gone", func() bool { return len(children(t, i.PID())) == 2 })
+	i.Until("descriptors are as before", func() bool { return descriptors(t, i.PID()) <= first })
+}
+
+func total(loads []*servertest.Load) (n int64) {
+	for _, l := range loads {
+		n += l.Done()
+	}
+	return n
+}
+
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// children are the processes of a master, zombies included.
+func children(t *testing.T, pid int) []string {
+	t.Helper()
+	var all []string
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		if err == nil { // else the thread has ended
+			all = append(all, strings.Fields(string(text))...)
+		}
+	}
+	return all
+}

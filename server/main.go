@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// Main is the whole main function of an application's program. The same program
+// is the master, its workers and the operator's command; Main finds out which,
+// and ends the process with the exit code of the README.
+func Main(apps ...App) {
+	err := runWorker(apps)
+	if errors.Is(err, control.ErrNotWorker) {
+		err = Command(context.Background(), os.Args, apps...)
+	}
+	os.Exit(Report(os.Stderr, filepath.Base(os.Args[0]), err))
+}
+
+// Command runs an application's command line, whose first argument is the name
+// of the program. Report prints its error.
+func Command(ctx context.Context, args []string, apps ...App) error {
+	return command(filepath.Base(args[0]), apps).RunContext(ctx, args)
+}
+
+// start is the command without a name: become the master, detached if the
+// configuration says so.
+func start(ctx context.Context, configPath string, apps []App) (pid int, err error) {
+	daemon := inDaemon()
+	defer func() {
+		if err != nil {
+			daemon.tell(outcome{Code: exitCode(err), Error: err.Error()})
+		}
+	}()
+	s, err := state(apps, configPath)
+	if err != nil {
+		return 0, err
+	}
+	if s.Config.Daemonize != "" && !daemon.detached() {
+		return detach(ctx, s.Config.Daemonize)
+	}
+	if err := settle(s.Config.Chdir, int(s.Config.Umask)); err != nil {
+		return 0, err
+	}
+	signals, ignore := masterSignals()
+	defer ignore()
+	return 0, Run(ctx, Options{
+		Config:  s.Config.File,
+		Apps:    apps,
+		Signals: signals,
+		Ready:   func(pid int) { daemon.tell(outcome{PID: pid}) },
+	})
+}
+
+// settle sets what belongs to the whole process. Only a process that is ours
+// from main on may do this, so it is not part of Run.
+func settle(dir string, umask int) error {
+	syscall.Umask(umask)
+	if dir == "" {
+		return nil
+	}
+	return os.Chdir(dir)
+}

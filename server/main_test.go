@@ -1,0 +1,88 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/seed17661985/ostler/server"
+	"github.com/seed17661985/ostler/server/servertest"
+)
+
+// TestMain registers every application of this package's tests. The workers,
+// and the masters that tests launch as processes, are this test binary.
+func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
+
+func apps() []server.App {
+	return []server.App{
+		server.Handler("echo", http.HandlerFunc(echo)),
+		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
+		server.Handler("surroundings", http.HandlerFunc(surroundings)),
+		server.Handler("panics", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the handler's own words") })),
+		{Name: "refuses", New: func(context.Context) (http.Handler, error) {
+			return nil, errors.New("no database at db.example:5432")
+		}},
+		{Name: "panics-at-start", New: func(context.Context) (http.Handler, error) { panic("the chimney is on fire") }},
+		{Name: "hangs-at-start", New: func(ctx context.Context) (http.Handler, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}},
+		{Name: "exits-at-start", New: func(context.Context) (http.Handler, error) {
+			os.Exit(7)
+			return nil, nil
+		}},
+	}
+}
+
+// echo sends the body back. Reading all of it first keeps a client that writes
+// everything before it reads from waiting for us while we wait for it.
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, _ = w.Write(body)
+}
+
+// surroundings tells what a worker process was given by its configuration: its
+// folder, the mode of a file it makes, a variable.
+func surroundings(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("env")
+	dir, _ := os.Getwd()
+	probe := filepath.Join(dir, "made-for-"+name)
+	if err := os.WriteFile(probe, nil, 0o666); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	st, err := os.Stat(probe)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s\n%s\n%s", dir, st.Mode(), os.Getenv(name))
+}
+
+// get fetches a page and returns status and body.
+func get(t *testing.T, rt http.RoundTripper, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// masterSignals is what a master listens to; the table of meanings is in the
+// README. SIGPIPE is left to the Go runtime.
+func masterSignals() (<-chan os.Signal, func()) {
+	ch := make(chan os.Signal, 16)
+	signal.Notify(ch,
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
+	return ch, func() { signal.Stop(ch) }
+}
+
+// onSignal is called by one goroutine only, which makes `asked` safe.
+func (i *instance) onSignal(s os.Signal) {
+	i.log.Info("signal", "signal", signalName(s))
+	switch s {
+	case syscall.SIGTERM, syscall.SIGINT:
+		i.master.Stop(i.asked) // the second one means now
+		i.asked = true
+	case syscall.SIGQUIT:
+		i.master.Stop(true)
+	case syscall.SIGHUP:
+		i.master.RequestReload()
+	case syscall.SIGUSR1:
+		i.reopenLogs()
+	case syscall.SIGUSR2:
+		i.logStatus()
+	case syscall.SIGTTIN:
+		i.master.AddWorker()
+	case syscall.SIGTTOU:
+		i.master.RemoveWorker()
+	}
+}
+
+// signalName is the name an operator used to send it: TTIN, not "stopped (tty
+// input)".
+func signalName(s os.Signal) string {
+	if n, ok := s.(syscall.Signal); ok {
+		return unix.SignalName(n)
+	}
+	return s.String()
+}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seed17661985/ostler/master"
+	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/stats/scoreboard"
+	"github.com/seed17661985/ostler/worker"
+	"github.com/seed17661985/ostler/worker/control"
+)
+
+// single is master = false: the application in this one process, unsupervised,
+// for debuggers and tests. It serves exactly as a worker does.
+type single struct {
+	*site
+	page    *scoreboard.Page
+	sockets []master.Socket
+	began   time.Time
+}
+
+func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
+	st, err := openSite(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := st.close(); err == nil {
+			err = closed
+		}
+	}()
+	page, file, err := scoreboard.Create(cfg.Threads)
+	if err != nil {
+		return err
+	}
+	_ = file.Close() // the mapping stays
+	s := &single{site: st, page: page, began: time.Now()}
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners) // worker.Serve does, if it comes to that
+	if err := s.openStats(ctx, s); err != nil {
+		return err
+	}
+	stop, cut, unwatch := s.watch(ctx, o.Signals)
+	defer unwatch()
+	names := make([]control.Socket, len(s.sockets))
+	for n, sock := range s.sockets {
+		names[n] = sock.Socket
+	}
+	return worker.Serve(stop, worker.Host{
+		Sockets: names, Listeners: listeners, Page: page, Log: s.log,
+		Build: func(ctx context.Context, _ control.Setup) (worker.Service, error) {
+			return buildService(ctx, o.Apps, cfg, s.log)
+		},
+		Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
+		Ready: func() { s.announce(o.Ready) },
+		Cut:   cut,
+	})
+}
+
+func (s *single) listen(ctx context.Context) ([]net.Listener, error) {
+	var err error
+	if s.sockets, err = listeners(s.cfg); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.cfg.File, err)
+	}
+	var all []net.Listener
+	for _, want := range s.sockets {
+		ln, err := s.bind(ctx, want)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, ln)
+	}
+	return all, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		_ = ln.Close()
+	}
+}
+
+// watch turns signals into the end of stop (drain) and of cut (at once). What
+// needs a master says so.
+func (s *single) watch(ctx context.Context, signals <-chan os.Signal) (stop context.Context, cut <-chan struct{}, unwatch func()) {
+	stop, drain := context.WithCancel(ctx)
+	now := make(chan struct{})
+	done := make(chan struct{})
+	s.serving.Go(func() {
+		asked := 0
+		for {
+			select {
+			case <-done:
+				return
+			case sig := <-signals:
+				switch sig {
+				case syscall.SIGTERM, syscall.SIGINT:
+					asked++
+				case syscall.SIGQUIT:
+					asked += 2
+				default:
+					s.log.Warn("signal ignored: with master = false there is no master for it", "signal", signalName(sig))
+					continue
+				}
+				drain()
+				if asked > 1 {
+					close(now)
+					return
+				}
+			}
+		}
+	})
+	return stop, now, func() {
+		drain()
+		close(done)
+	}
+}
+
+// Snapshot makes the one process look like a master with one worker.
+func (s *single) Snapshot() stats.Snapshot {
+	pid := os.Getpid()
+	dir, _ := os.Getwd() // "" says that it is gone
+	totals := s.page.Totals()
+	w := stats.Worker{
+		ID: 1, PID: pid, State: worker.State(s.page.State()).String(), Generation: 1,
+		LastSpawn: s.began.Unix(), RespawnCount: 1, DeltaRequests: totals.Requests,
+		Apps: []stats.AppStats{{}},
+	}
+	if s.page.State() == uint32(worker.Serving) {
+		w.Accepting = 1
+	}
+	w.RSS, w.VSZ = stats.ProcessMemory(pid)
+	w.Fill(totals, s.page.Rows(), s.page.InFlight(), time.Now())
+	snap := stats.Snapshot{
+		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,
+		PID: pid, UID: os.Getuid(), GID: os.Getgid(), Cwd: dir, Workers: []stats.Worker{w},
+	}
+	for _, b := range s.bound[:len(s.sockets)] {
+		snap.Sockets = append(snap.Sockets, b.Stats())
+		snap.ListenQueue = max(snap.ListenQueue, snap.Sockets[len(snap.Sockets)-1].Queue)
+	}
+	snap.Load = snap.ListenQueue
+	return snap
+}

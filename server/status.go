@@ -1,0 +1,32 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// printStatus is `status` for a person: the master in one line, then a line for
+// each worker.
+func printStatus(w io.Writer, s stats.Snapshot) error {
+	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready\n",
+		s.State, s.PID, s.Generation, s.Build, s.Ready, len(s.Workers))
+	for _, sock := range s.Sockets {
+		fmt.Fprintf(w, "%s %s: %d of %d waiting\n", sock.Proto, sock.Name, sock.Queue, sock.MaxQueue)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "WORKER\tPID\tSTATE\tGEN\tBUSY\tREQUESTS\tERRORS\tAVG\tRSS\tSPAWNS\tLAST EXIT")
+	for n, wk := range s.Workers {
+		busy := 0
+		for _, c := range wk.Cores {
+			busy += c.InRequest
+		}
+		fmt.Fprintf(t, "%d\t%d\t%s\t%d\t%d/%d\t%d\t%d\t%s\t%d MiB\t%d\t%s\n",
+			n+1, wk.PID, wk.State, wk.Generation, busy, len(wk.Cores), wk.Requests, wk.Exceptions,
+			time.Duration(wk.AvgRT)*time.Microsecond, wk.RSS>>20, wk.RespawnCount, orDefault(wk.LastExit, "-"))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/worker"
+	"github.com/seed17661985/ostler/worker/control"
+	"github.com/seed17661985/ostler/worker/pool"
+)
+
+// runWorker is the whole life of a worker process.
+func runWorker(apps []App) error {
+	conn, err := control.Inherit()
+	if err != nil {
+		return err
+	}
+	return worker.Run(context.Background(), worker.Options{
+		Conn:    conn,
+		BuildID: buildID(),
+		Log:     workerLogger(control.Setup{}),
+		Build: func(ctx context.Context, s control.Setup) (worker.Service, error) {
+			cfg, err := setupConfig(s)
+			if err != nil {
+				return worker.Service{}, err
+			}
+			// The process is ours alone: what must hold for every file the app makes is set
+			// before the app exists.
+			syscall.Umask(int(cfg.Umask))
+			return buildService(ctx, apps, cfg, workerLogger(s))
+		},
+	})
+}
+
+func setupConfig(s control.Setup) (config.Config, error) {
+	var cfg config.Config
+	if err := json.Unmarshal(s.Config, &cfg); err != nil {
+		return cfg, fmt.Errorf("read the configuration sent by the master: %w", err)
+	}
+	return cfg, nil
+}
+
+// workerLogger writes to the descriptor that the master made the log. Before
+// the configuration is known it is a logger with the defaults.
+func workerLogger(s control.Setup) hclog.Logger {
+	cfg, err := setupConfig(s)
+	if err != nil {
+		cfg = config.Default()
+	}
+	return newLogger(os.Stderr, cfg)
+}
+
+// buildService makes the application and everything between it and the sockets.
+// It is the same for a supervised worker and for master = false.
+func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.Logger) (worker.Service, error) {
+	app, err := findApp(apps, cfg.Module)
+	if err != nil {
+		return worker.Service{}, err
+	}
+	logs, err := openWorkerLogs(cfg)
+	if err != nil {
+		return worker.Service{}, err
+	}
+	h, err := app.New(ctx)
+	if err != nil {
+		return worker.Service{}, fmt.Errorf("app %q: %w", app.Name, err)
+	}
+	if h == nil {
+		return worker.Service{}, fmt.Errorf("app %q: New returned neither a handler nor an error", app.Name)
+	}
+	requests := pool.Options{
+		Slots:         cfg.Threads,
+		QueueTimeout:  time.Duration(cfg.QueueTimeout),
+		SocketTimeout: time.Duration(cfg.SocketTimeout),
+		OnPanic:       logPanic(log),
+		OnDone:        logs.record(),
+	}
+	return worker.Service{
+		Handler:   limitBody(int64(cfg.LimitPost), h),
+		NewServer: protocols{cfg: cfg, log: log}.newServer,
+		Pool:      requests,
+		Close:     func() error { return errors.Join(closeHandler(h), logs.close()) },
+		Reopen:    logs.reopen,
+	}, nil
+}
+
+func closeHandler(h http.Handler) error {
+	if c, ok := h.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// logPanic keeps the stack where the panic happened: a line of text each, so
+// that it can be read, also in a JSON log.
+func logPanic(log hclog.Logger) func(*http.Request, any, []byte) {
+	return func(r *http.Request, v any, stack []byte) {
+		log.Error("panic in handler", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(stack))
+	}
+}
+
+// workerLogs are the two logs a worker writes: its own, which it was born with
+// as standard output and error, and the access log.
+type workerLogs struct {
+	own    string   // target of the worker's log
+	access *logFile // nil when the access log is off
+	format string
+}
+
+func openWorkerLogs(cfg config.Config) (*workerLogs, error) {
+	l := &workerLogs{format: cfg.ReqFormat, own: logTarget(cfg)}
+	if cfg.DisableLogging {
+		return l, nil
+	}
+	var err error
+	l.access, err = openLog(cfg.ReqLogger)
+	return l, err
+}
+
+func (l *workerLogs) record() func(*http.Request, pool.Result) {
+	if l.access == nil {
+		return nil
+	}
+	return newAccessLog(l.access, l.format).record
+}
+
+// reopen is called on the master's word, when the files were moved away.
+func (l *workerLogs) reopen() error {
+	var errs []error
+	if filepath.IsAbs(l.own) {
+		errs = append(errs, reopenStandard(l.own))
+	}
+	if l.access != nil {
+		errs = append(errs, l.access.reopen())
+	}
+	return errors.Join(errs...)
+}
+
+func (l *workerLogs) close() error {
+	if l.access == nil {
+		return nil
+	}
+	return l.access.close()
+}
+
+// Spawned reports whether an ostler master started this process, as a worker or
+// to ask for its plan. Programs with a command line of their own call Main at
+// once when it is true; others need not care.
+func Spawned() bool {
+	_, w := os.LookupEnv(control.EnvVar)
+	_, p := os.LookupEnv(planEnv)
+	return w || p
+}
