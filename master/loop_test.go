@@ -171,7 +171,7 @@ func TestTheEndOfACallersPatienceDoesNotEndTheReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &fakeLauncher{live: func(p *fakeProcess) Exit {
 			if p.spec.Generation == 2 {
-				time.Sleep(5 * time.Second) // fake time: a slow New
+				<-time.After(5 * time.Second) // fake time: a slow New
 			}
 			return good(p)
 		}}
@@ -182,7 +182,7 @@ func TestTheEndOfACallersPatienceDoesNotEndTheReload(t *testing.T) {
 		if _, err := m.Reload(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("reload: %v", err)
 		}
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		synctest.Wait()
 		if g := m.Snapshot().Generation; g != 2 {
 			t.Errorf("generation %d, want 2", g)

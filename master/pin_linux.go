@@ -34,7 +34,15 @@ func (p pin) place(fds *rawFDs) string {
 	return "/proc/self/fd/" + strconv.Itoa(len(fds.list)-1)
 }
 
-// path is good in a child, too: os/exec gives it the low numbers only.
-func (p pin) path() string { return "/proc/self/fd/" + strconv.Itoa(int(p.file.Fd())) }
+// path goes by our pid, not by self: in a child the number could be another file's by the
+// time it executes.
+func (p pin) path() string {
+	var own rawFDs
+	own.file(p.file)
+	if own.err != nil {
+		return p.file.Name() // closed: nothing is pinned any more
+	}
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), own.list[0])
+}
 
 func (p pin) close() error { return p.file.Close() }
