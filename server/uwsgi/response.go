@@ -36,9 +36,10 @@ type response struct {
 	mu       sync.Mutex
 	buf      *buffers // nil once finished or hijacked
 	hijacked bool
-	head     head // zero until WriteHeader
-	sent     bool // the head is on the wire
-	written  int64
+	head     head  // zero until WriteHeader
+	sent     bool  // the head is on the wire
+	written  int64 // of the body, at most the declared length
+	overrun  bool  // the handler wrote more than that; it gets no byte more, as in net/http
 	err      error // of the connection, sticky
 }
 
@@ -133,7 +134,8 @@ func (w *response) admitLocked(n int64) error {
 		return nil
 	case !bodyAllowed(w.head.status):
 		return http.ErrBodyNotAllowed
-	case w.head.length >= 0 && w.written+n > w.head.length:
+	case w.overrun || w.head.length >= 0 && w.written+n > w.head.length:
+		w.overrun = true
 		return http.ErrContentLength
 	}
 	return w.err
