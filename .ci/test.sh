@@ -3,7 +3,8 @@
 source "$(dirname "$0")/common.sh"
 bash .ci/deps.sh
 
-# A real peer (nginx, uwsgi, curl) that is missing: skip at home, fail in CI.
-[ "${CI:-}" != true ] || export OSTLER_REQUIRE_PEERS=1
 [ "$#" -gt 0 ] || set -- ./...
+# In CI a real peer (nginx, uwsgi, curl) that is missing is a failure, not a skip, and a
+# result from the cache is no result: it does not know the peers.
+[ "${CI:-}" != true ] || { export OSTLER_REQUIRE_PEERS=1; set -- -count 1 "$@"; }
 go test -race -timeout 8m "$@"
