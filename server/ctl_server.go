@@ -65,7 +65,7 @@ func (w *waiting) hold(conn net.Conn) {
 	w.conns = append(w.conns, conn)
 }
 
-// release is the last act of a master: the commands see the end.
+// release is the last act of a master whose process goes on.
 func (w *waiting) release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -42,7 +42,9 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 		return err
 	}
 	commands := &waiting{}
-	defer commands.release()
+	if !o.exits {
+		defer commands.release()
+	}
 	defer func() { err = errors.Join(err, st.close()) }()
 	i := &instance{site: st, opts: o, first: &s}
 	i.master = master.New(master.Options{

@@ -52,6 +52,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 		Config:  s.Config.File,
 		Apps:    apps,
 		Signals: signals,
+		exits:   true,
 		Ready:   func(pid int) { daemon.tell(outcome{PID: pid}) },
 	})
 }

@@ -28,6 +28,10 @@ type Options struct {
 
 	// Ready is called once, when every worker accepts. Nil means nobody asks.
 	Ready func(pid int)
+
+	// exits: the process ends when Run returns. The stop command then waits for the
+	// kernel to close its connection, which is the one true sign of the end.
+	exits bool
 }
 
 // Run hosts the apps until ctx ends (a graceful stop) or they cannot be hosted.

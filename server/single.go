@@ -133,7 +133,7 @@ func (s *single) Snapshot() stats.Snapshot {
 	w := stats.Worker{
 		ID: 1, PID: pid, State: worker.State(s.page.State()).String(), Generation: 1,
 		LastSpawn: s.began.Unix(), RespawnCount: 1, DeltaRequests: totals.Requests,
-		Apps: []stats.AppStats{{}},
+		AvgRT: uint64(s.page.AvgTime().Microseconds()), Apps: []stats.AppStats{{}},
 	}
 	if s.page.State() == uint32(worker.Serving) {
 		w.Accepting = 1
