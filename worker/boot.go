@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -17,7 +16,7 @@ type built struct {
 // boot builds the application. It reports false if the worker was told to stop first.
 func (l *life) boot() (proceed bool, err error) {
 	result := make(chan built, 1)
-	go func() { result <- l.callBuild(l.appCtx) }()
+	go l.callBuild(result)
 	for {
 		select {
 		case b := <-result:
@@ -43,22 +42,26 @@ func (l *life) boot() (proceed bool, err error) {
 }
 
 // callBuild does not let a panic escape: its text has to reach the master.
-func (l *life) callBuild(ctx context.Context) (b built) {
-	returned := false
+func (l *life) callBuild(result chan<- built) {
+	b := built{err: errGoexit}
 	defer func() {
 		if v := recover(); v != nil {
-			b = built{err: fmt.Errorf("panic: %v\n\n%s", v, debug.Stack())}
-		} else if !returned {
-			b = built{err: errors.New("the application ended its own goroutine (runtime.Goexit)")}
+			b = built{err: panicError(v)}
 		}
+		result <- b
 	}()
-	b.service, b.err = l.build(ctx, l.setup)
-	returned = true
-	if b.err == nil && (b.service.Handler == nil || b.service.NewServer == nil) {
-		b.err = errors.New("the application was built without a handler or a server")
+	s, err := l.build(l.appCtx, l.setup)
+	if err == nil && (s.Handler == nil || s.NewServer == nil) {
+		err = errors.New("the application was built without a handler or a server")
 	}
-	return b
+	b = built{s, err}
 }
+
+// errGoexit is what remains of a call that never came back, though its goroutine ended.
+var errGoexit = errors.New("the application ended its own goroutine (runtime.Goexit)")
+
+// panicError is called while the panic's stack still stands.
+func panicError(v any) error { return fmt.Errorf("panic: %v\n\n%s", v, debug.Stack()) }
 
 // abandon gives a build that is not wanted any more the time to notice, and closes what
 // it opened.

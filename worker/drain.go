@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/seed17661985/ostler/worker/control"
@@ -105,7 +104,7 @@ func (l *life) closeApp(limit time.Duration) error {
 		return nil
 	}
 	closed := make(chan error, 1)
-	go func() { closed <- l.callClose() }()
+	go l.callClose(closed)
 	err, ok := patience(l, closed, limit)
 	if !ok {
 		return errors.New("close the application: it did not return in time")
@@ -113,14 +112,16 @@ func (l *life) closeApp(limit time.Duration) error {
 	return err
 }
 
-func (l *life) callClose() (err error) {
+func (l *life) callClose(closed chan<- error) {
+	err := errGoexit
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("close the application: panic: %v\n\n%s", v, debug.Stack())
+			err = panicError(v)
 		}
+		if err != nil {
+			err = fmt.Errorf("close the application: %w", err)
+		}
+		closed <- err
 	}()
-	if err := l.service.Close(); err != nil {
-		return fmt.Errorf("close the application: %w", err)
-	}
-	return nil
+	err = l.service.Close()
 }

@@ -463,7 +463,7 @@ func TestNoRequestIsLostOverManyDrains(t *testing.T) {
 	worker, closeWorker := f.start(t)
 	for i := range clients {
 		running.Go(func() {
-			n, err := f.post(f.socket.Addr().String(), string(bytes.Repeat([]byte{byte('a' + i)}, 1+i*4000)), stop)
+			n, err := f.post(f.socket.Addr().String(), string(bytes.Repeat([]byte{byte('a' + i)}, 1+i*1000)), stop)
 			answered.Add(n)
 			if err != nil {
 				t.Error(err)
@@ -472,7 +472,7 @@ func TestNoRequestIsLostOverManyDrains(t *testing.T) {
 	}
 	for range drains {
 		next, closeNext := f.start(t)
-		f.awaitMore(t, 500) // under load
+		f.awaitMore(t, 300) // under load
 		if err := <-drainIn(worker, patience, patience/2); err != nil {
 			t.Errorf("drain: %v", err)
 		}

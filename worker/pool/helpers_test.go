@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test on real sockets; no test needs it when it passes.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // grace is what http listeners get.
 const grace = 10 * time.Millisecond
