@@ -222,8 +222,8 @@ func responses(file string) map[string]http.HandlerFunc {
 			w.Header().Set("Content-Length", "9")
 			io.WriteString(w, "hello")
 		},
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 303) },
-		"error":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 418) },
+		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusSeeOther) },
+		"error":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusTeapot) },
 		"not found": http.NotFound,
 		"big":       func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, big) },
 		"big in steps": func(w http.ResponseWriter, r *http.Request) {
@@ -247,7 +247,7 @@ func responses(file string) map[string]http.HandlerFunc {
 		"echo":         func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) },
 		"file":         func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) },
 		"file copied":  func(w http.ResponseWriter, r *http.Request) { f, _ := os.Open(file); defer f.Close(); io.Copy(w, f) },
-		"file, length too low": func(w http.ResponseWriter, r *http.Request) {
+		"part of a file": func(w http.ResponseWriter, r *http.Request) {
 			f, _ := os.Open(file)
 			defer f.Close()
 			w.Header().Set("Content-Length", "600")
