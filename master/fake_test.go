@@ -92,6 +92,18 @@ func (l *fakeLauncher) latest(slot int) *fakeProcess {
 	return p
 }
 
+func (l *fakeLauncher) first() *fakeProcess {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.procs[0]
+}
+
+func (l *fakeLauncher) released() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 func (p *fakeProcess) PID() int               { return p.pid }
 func (p *fakeProcess) Conn() *control.Conn    { return p.master }
 func (p *fakeProcess) Page() *scoreboard.Page { return p.page }

@@ -86,19 +86,12 @@ func (i *instance) change(f func(*Plan)) {
 // await waits until the snapshot is as it should be.
 func (i *instance) await(what string, ok func(stats.Snapshot) bool) stats.Snapshot {
 	i.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if s := i.Snapshot(); ok(s) {
-			return s
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			i.t.Fatalf("waited too long for %s: %+v", what, i.Snapshot())
-		}
-	}
+	var last stats.Snapshot
+	until(i.t, what, func() bool {
+		last = i.Snapshot()
+		return ok(last)
+	})
+	return last
 }
 
 // ask connects and hears who answers.

@@ -34,8 +34,8 @@ func TestAReloadReplacesEveryWorker(t *testing.T) {
 			t.Errorf("last reload %+v, want %+v", last, o)
 		}
 		synctest.Wait()
-		if l.closed != 1 {
-			t.Errorf("%d launchers were closed, want the one of generation 1", l.closed)
+		if n := l.released(); n != 1 {
+			t.Errorf("%d launchers were closed, want the one of generation 1", n)
 		}
 		cancel()
 		if err := end(); err != nil {

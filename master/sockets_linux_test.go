@@ -1,7 +1,9 @@
 package master
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,5 +59,39 @@ func TestABacklogAboveTheLimitIsCut(t *testing.T) {
 	s.Backlog = 5
 	if err := b.adjust(s); err != nil || b.Backlog != 5 || b.Clamped != 0 {
 		t.Errorf("backlog %d, clamped %d, %v", b.Backlog, b.Clamped, err)
+	}
+}
+
+func TestATCPSocketIsPlainTCP(t *testing.T) {
+	const soProtocol = 38
+	b := mustListen(t, tcp("127.0.0.1:0"))
+	if proto, err := syscall.GetsockoptInt(b.FD(), syscall.SOL_SOCKET, soProtocol); err != nil || proto != syscall.IPPROTO_TCP {
+		t.Errorf("its protocol is %d, %v", proto, err)
+	}
+}
+
+// TestASocketWithAFullBacklogIsAlive: the kernel then refuses a probe in other words than
+// for a stale one, and a busy server must not lose its socket for being busy.
+func TestASocketWithAFullBacklogIsAlive(t *testing.T) {
+	s := unixSocket(filepath.Join(t.TempDir(), "s"))
+	s.Backlog = 1
+	b := mustListen(t, s)
+	for {
+		c, err := net.Dial("unix", b.Name)
+		if errors.Is(err, syscall.EAGAIN) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	other, err := listen(t.Context(), s, bindPause)
+	if err == nil {
+		_ = other.Close(true)
+	}
+	var held *heldError
+	if !errors.As(err, &held) {
+		t.Errorf("the error is %v", err)
 	}
 }
