@@ -230,10 +230,8 @@ func expect[M control.Message](r *rig) M {
 			return got
 		}
 		r.t.Fatalf("the worker said %T %+v", m, m)
-	case err := <-r.ended:
-		r.t.Fatalf("the worker ended: %v\n%s", err, r.log)
 	case <-time.After(time.Hour): // fake time
-		r.t.Fatalf("the worker said nothing\n%s", r.log)
+		r.t.Fatalf("the worker said nothing; its log:\n%s", r.log)
 	}
 	panic("not reached")
 }

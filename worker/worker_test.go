@@ -83,10 +83,8 @@ func TestWhatGoesWrongReachesTheMaster(t *testing.T) {
 			return Service{}, errors.New("dial the database: connection refused")
 		}, stage: "build", words: []string{"dial the database: connection refused"}},
 		"build panic": {build: func(context.Context, control.Setup) (Service, error) {
-			var m map[string]int
-			m["x"] = 1
-			return Service{}, nil
-		}, stage: "build", words: []string{"assignment to entry in nil map", "TestWhatGoesWrong"}},
+			panic("no such template")
+		}, stage: "build", words: []string{"panic: no such template", "TestWhatGoesWrong"}},
 		"build goexit": {build: func(context.Context, control.Setup) (Service, error) {
 			runtime.Goexit()
 			return Service{}, nil
