@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/seed17661985/ostler/worker/control"
 )
@@ -366,5 +369,22 @@ func watchTotals(m *Master, stop <-chan struct{}) string {
 			}
 			last[w.ID] = now
 		}
+	}
+}
+
+func TestABacklogThatWasCutIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	s := tcp("127.0.0.1:0")
+	s.Backlog = 1 << 30
+	m, end := run(t.Context(), t, Plan{Workers: 1, Sockets: []Socket{s}}, &fakeLauncher{live: good}, func(m *Master) {
+		m.options.Log = hclog.New(&hclog.LoggerOptions{Output: &log})
+	})
+	within(t, "the start", m.Started())
+	m.Stop(true)
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if cut := strings.Contains(log.String(), "listen is above the kernel's limit"); cut != (backlogLimit() > 0) {
+		t.Errorf("the log is\n%s", log.String())
 	}
 }

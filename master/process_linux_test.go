@@ -3,11 +3,13 @@ package master
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,5 +182,39 @@ func TestThePinnedProgramHasAPath(t *testing.T) {
 	cmd.Env = []string{holdEnv + "=" + filepath.Join(t.TempDir(), "s")}
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "listening\n" {
 		t.Errorf("it says %q, %v", out, err)
+	}
+}
+
+// TestADeathIsHeardAtOnce: should the launcher keep its copy of the worker's end, the end
+// would only be heard when the garbage collector has closed that.
+func TestADeathIsHeardAtOnce(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	l, err := PinExecutable(os.Args[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p, err := l.Launch(Spec{Slot: 1, Workers: 1, Threads: 1, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Conn().Close()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	if e := p.Wait(); e.Signal != syscall.SIGKILL {
+		t.Errorf("it %s", e)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := p.Conn().Recv(); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	if err := within(t, "the end of the connection", ended); err != io.EOF {
+		t.Errorf("the connection ends with %v", err)
 	}
 }

@@ -292,3 +292,17 @@ func TestAChosenPortIsKnown(t *testing.T) {
 	}
 	_ = c.Close()
 }
+
+func TestOneSocketThatCannotBeBoundTakesTheOthersBack(t *testing.T) {
+	dir := t.TempDir()
+	first, taken := filepath.Join(dir, "first"), filepath.Join(dir, "taken")
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bindAll(t.Context(), []Socket{unixSocket(first), unixSocket(taken)}, nil); err == nil {
+		t.Fatal("a regular file was replaced")
+	}
+	if _, err := os.Lstat(first); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the first socket is still there: %v", err)
+	}
+}
