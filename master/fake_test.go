@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -36,6 +37,8 @@ type fakeProcess struct {
 	exited chan struct{}
 	kill   func()
 	exit   Exit
+
+	reopened atomic.Int32
 }
 
 func (l *fakeLauncher) Launch(s Spec) (Process, error) {
@@ -133,6 +136,9 @@ func good(p *fakeProcess) Exit {
 	}
 	for {
 		m, err := p.conn.Recv()
+		if _, ok := m.(control.Reopen); ok {
+			p.reopened.Add(1)
+		}
 		if _, ok := m.(control.Drain); ok || err == io.EOF {
 			return Exit{}
 		}

@@ -121,6 +121,7 @@ func (x *Executable) Launch(s Spec) (Process, error) {
 }
 
 // fork places the descriptors of the contract: 0 to 4, the sockets, the pinned program.
+// Position is number: the child has nothing else, since all others close on exec.
 func (x *Executable) fork(s Spec, end, board *os.File) (int, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

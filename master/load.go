@@ -51,7 +51,8 @@ func (l *loop) load(gen int) {
 	})
 }
 
-// fetch runs beside the loop.
+// fetch runs beside the loop, and so takes everything it needs by value. It either hands
+// over a whole generation or leaves nothing behind: no launcher, no socket.
 func fetch(ctx context.Context, load func(context.Context) (Plan, Launcher, error), existing map[string]*Bound) (*admitted, Step, error) {
 	plan, launcher, err := load(ctx)
 	if err != nil {

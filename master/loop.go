@@ -82,7 +82,8 @@ func (l *loop) run(ctx context.Context) error {
 	return l.err
 }
 
-// take brings one note to the machine and does what it says.
+// take brings one note to the machine and does what it says. What comes with the note is
+// put in its place before, so that the machine's answer finds it.
 func (l *loop) take(n note) {
 	switch ev := n.ev.(type) {
 	case evLoaded:

@@ -186,7 +186,8 @@ func (m *machine) moveState(to State) {
 	m.do(actState{to})
 }
 
-// each visits the processes in a fixed order.
+// each visits the processes in a fixed order: the same events must give the same actions,
+// or a transcript would prove nothing.
 func (m *machine) each(f func(*process)) {
 	for _, s := range m.slots {
 		for _, p := range s.procs {

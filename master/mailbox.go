@@ -43,7 +43,8 @@ func (b *mailbox) post(n note) bool {
 	return true
 }
 
-// take waits for notes and returns all there are, in order.
+// take waits for notes and returns all there are, in order. There may be none: a wake-up
+// can be left over from notes that were taken already.
 func (b *mailbox) take() []note {
 	<-b.wake
 	b.mu.Lock()

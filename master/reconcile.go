@@ -73,7 +73,9 @@ func (m *machine) fillLive() {
 	}
 }
 
-// dismissSurplus ends the processes that no generation wants.
+// dismissSurplus ends the processes that no generation wants: those of a generation that
+// is over, and those in slots beyond the number of workers. A slot that is not wanted
+// owes nothing either: brought back, it starts without the backoff it had.
 func (m *machine) dismissSurplus() {
 	m.each(func(p *process) {
 		over := p.gen.state != Candidate && p.gen.state != Live
@@ -113,7 +115,8 @@ func (m *machine) populated(g *generation) bool {
 	return false
 }
 
-// settle moves the master on when what it waited for is there.
+// settle moves the master on when what it waited for is there. It comes last, because
+// everything before it may have changed the answer, and starts nothing but a load.
 func (m *machine) settle() {
 	switch m.state {
 	case Starting:

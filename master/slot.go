@@ -77,6 +77,8 @@ func (m *machine) awake(s *slot) {
 }
 
 // spawnWhenDue starts a process of g in s, or sees to it that a timer is running for it.
+// What counts is the time, not the timer: whatever else makes the slot be looked at again
+// starts nothing early.
 func (m *machine) spawnWhenDue(s *slot, g *generation) {
 	wait := s.notBefore.Sub(m.now)
 	if wait <= 0 {

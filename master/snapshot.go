@@ -41,7 +41,8 @@ type processView struct {
 	boot       time.Duration // zero until it was ready
 }
 
-// publish makes what is true now visible.
+// publish makes what is true now visible. The sockets shown are those of the live
+// generation: a candidate's are not served yet, a retiring one's hardly any more.
 func (l *loop) publish() {
 	m := l.machine
 	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome}
@@ -152,6 +153,8 @@ func (w workerView) row(now time.Time) stats.Worker {
 			row.Accepting = 1
 		}
 	}
+	// Processes overlap in a slot while one replaces another, and all of them count. The
+	// pages of a view that is not the newest any more stay readable, and final.
 	sum := w.ledger
 	var inflight []stats.InFlight
 	for _, p := range w.pages {

@@ -102,7 +102,8 @@ func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
 	}
 }
 
-// said translates a message; the master's own kinds mean nothing here.
+// said translates a message. The master's own kinds mean nothing here, and a worker that
+// sends them is not worth an error: its next word or its exit will tell.
 func said(inc incarnation, m control.Message) event {
 	switch m := m.(type) {
 	case control.Hello:

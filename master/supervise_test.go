@@ -197,3 +197,37 @@ func TestAWriterThatCannotWriteEndsTheConnection(t *testing.T) {
 		}
 	})
 }
+
+func TestWorkersAreToldToReopenTheirLogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{live: good}
+		m, end := run(t.Context(), t, Plan{Workers: 2}, l, nil)
+		<-m.Started()
+		if _, ok := m.LastReload(); ok {
+			t.Error("there is a last reload before the first")
+		}
+		m.ReopenLogs()
+		synctest.Wait()
+		for slot := 1; slot <= 2; slot++ {
+			if n := l.latest(slot).reopened.Load(); n != 1 {
+				t.Errorf("worker %d was told %d times", slot, n)
+			}
+		}
+		m.Stop(false)
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAMasterRunsOnce(t *testing.T) {
+	m, end := run(t.Context(), t, Plan{Workers: 1}, &fakeLauncher{live: good}, nil)
+	within(t, "the start", m.Started())
+	if err := m.Run(t.Context()); err == nil {
+		t.Error("it ran a second time")
+	}
+	m.Stop(true)
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
