@@ -156,6 +156,22 @@ func (h *holding) serve(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, r.URL.Path)
 }
 
+// busyPool is a pool whose only slot is held by a request of first, while second is
+// connected and idle.
+func busyPool(t *testing.T, o Options) (p *Pool, h *holding, first, second *client) {
+	t.Helper()
+	o.Slots = 1
+	p, h = newPool(t, o), newHolding()
+	ln := newMemListener()
+	serveHTTP(t, p, ln, h.serve)
+	first, second = ln.dial(t), ln.dial(t)
+	synctest.Wait()
+	time.Sleep(2 * grace) // no reservation is in the way
+	go first.send("GET", "/first", "")
+	<-h.entered
+	return p, h, first, second
+}
+
 func TestWaitingRequestsAreServedInOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Slots: 1})
@@ -188,17 +204,8 @@ func TestWaitingRequestsAreServedInOrderOfArrival(t *testing.T) {
 func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var done []Result
-		p := newPool(t, Options{Slots: 1, QueueTimeout: 1500 * time.Millisecond,
+		p, h, first, second := busyPool(t, Options{QueueTimeout: 1500 * time.Millisecond,
 			OnDone: func(_ *http.Request, res Result) { done = append(done, res) }})
-		ln := newMemListener()
-		h := newHolding()
-		serveHTTP(t, p, ln, h.serve)
-		first, second := ln.dial(t), ln.dial(t)
-		synctest.Wait()
-		time.Sleep(2 * grace)
-		go first.send("GET", "/first", "")
-		<-h.entered
-
 		began := time.Now()
 		res, _, err := second.do("POST", "/second", "body")
 		if err != nil {
@@ -230,19 +237,11 @@ func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 func TestClientThatLeavesTheQueueTakesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := make(chan Result, 1)
-		p := newPool(t, Options{Slots: 1, OnDone: func(r *http.Request, res Result) {
+		p, h, first, second := busyPool(t, Options{OnDone: func(r *http.Request, res Result) {
 			if r.URL.Path == "/second" {
 				gone <- res
 			}
 		}})
-		ln := newMemListener()
-		h := newHolding()
-		serveHTTP(t, p, ln, h.serve)
-		first, second := ln.dial(t), ln.dial(t)
-		synctest.Wait()
-		time.Sleep(2 * grace)
-		go first.send("GET", "/first", "")
-		<-h.entered
 		go second.send("GET", "/second", "")
 		synctest.Wait()
 		second.conn.Close()

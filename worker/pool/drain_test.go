@@ -168,15 +168,7 @@ func TestRunningRequestSaysCloseIfItsHeadIsNotOut(t *testing.T) {
 
 func TestQueuedRequestIsServedDuringTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Slots: 1})
-		ln := newMemListener()
-		h := newHolding()
-		serveHTTP(t, p, ln, h.serve)
-		first, second := ln.dial(t), ln.dial(t)
-		synctest.Wait()
-		time.Sleep(2 * grace)
-		go first.send("GET", "/first", "")
-		<-h.entered
+		p, h, first, second := busyPool(t, Options{})
 		go second.send("GET", "/second", "")
 		synctest.Wait()
 		drained := drainIn(p, time.Minute, 0)
@@ -187,6 +179,22 @@ func TestQueuedRequestIsServedDuringTheDrain(t *testing.T) {
 				t.Errorf("%v %v", res, err)
 			}
 		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRefusalDuringTheDrainSaysClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, h, first, second := busyPool(t, Options{QueueTimeout: time.Second})
+		drained := drainIn(p, time.Minute, 10*time.Second)
+		synctest.Wait()
+		if res, _ := second.mustGet(t, "/second"); res.StatusCode != 503 || !res.Close {
+			t.Errorf("status %d, close %v", res.StatusCode, res.Close)
+		}
+		close(h.release)
+		first.receive("GET")
 		if err := <-drained; err != nil {
 			t.Error(err)
 		}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -32,6 +33,7 @@ type response struct {
 	hijacked    net.Conn
 }
 
+// begin shows the request on the scoreboard and watches its body.
 func (w *response) begin() {
 	r, p := w.request, w.pool
 	if w.conn != nil {
@@ -107,7 +109,8 @@ func (w *response) release() {
 	w.pool.admission.release(w.slot)
 }
 
-// beforeHead is called when the head is about to be written, the last moment for ours.
+// beforeHead is called when the head is about to be written, the last moment for ours. An
+// upgrade needs its own Connection header, and never goes idle.
 func (w *response) beforeHead(status int) {
 	w.status = status
 	if w.pool.closing(w.conn) && status != http.StatusSwitchingProtocols {
@@ -153,6 +156,7 @@ func (w *response) implyHead() {
 	}
 }
 
+// wrote counts. The two errors left out are the application's, not the client's.
 func (w *response) wrote(n int64, err error) {
 	w.bytes += n
 	if err != nil && !w.failedWrite && err != http.ErrBodyNotAllowed && err != http.ErrContentLength {
@@ -166,7 +170,9 @@ func (w *response) Flush() { _ = w.FlushError() }
 func (w *response) FlushError() error {
 	w.implyHead()
 	err := http.NewResponseController(w.inner).Flush()
-	w.wrote(0, err)
+	if !errors.Is(err, http.ErrNotSupported) {
+		w.wrote(0, err)
+	}
 	return err
 }
 

@@ -260,6 +260,22 @@ func TestErrorsOfTheClientAreCounted(t *testing.T) {
 	}
 }
 
+func TestWhatTheServerCannotDoIsNoErrorOfTheClient(t *testing.T) {
+	p := newPool(t, Options{Slots: 1})
+	p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("Flush: %v", err)
+		}
+		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("Hijack: %v", err)
+		}
+	})).ServeHTTP(&blank{http.Header{}}, httptest.NewRequest("GET", "/", nil))
+	if n := p.opts.Page.Totals().WriteErrors; n != 0 {
+		t.Errorf("%d write errors", n)
+	}
+	checkFree(t, p)
+}
+
 func TestRequestInFlightIsShownWithoutItsQuery(t *testing.T) {
 	p := newPool(t, Options{Slots: 2})
 	ln := listen(t)
