@@ -61,6 +61,10 @@ type (
 		rejected bool
 	}
 
+	// actDeafen gives all sockets up before their generations are over: nobody is going
+	// to accept, so nobody should be able to connect.
+	actDeafen struct{}
+
 	// actAnswer ends the reload a caller waits for.
 	actAnswer struct {
 		caller  uint64
@@ -96,6 +100,7 @@ func (actDisarm) action()     {}
 func (actBury) action()       {}
 func (actPromote) action()    {}
 func (actRelease) action()    {}
+func (actDeafen) action()     {}
 func (actAnswer) action()     {}
 func (actOutcome) action()    {}
 func (actState) action()      {}

@@ -148,12 +148,23 @@ func (l *loop) sweep() {
 		return
 	}
 	for name, h := range l.sockets.held {
-		if h.users > 0 {
-			continue
+		if h.users == 0 {
+			delete(l.sockets.held, name)
+			l.closeSocket(h)
 		}
-		delete(l.sockets.held, name)
-		if err := h.bound.Close(h.vacuum); err != nil {
-			l.log.Warn("socket not closed", "socket", name, "err", err)
-		}
+	}
+}
+
+// deafen closes all sockets and leaves it to release to forget them. A load that is
+// under way will be told that it came too late.
+func (l *loop) deafen() {
+	for _, h := range l.sockets.held {
+		l.closeSocket(h)
+	}
+}
+
+func (l *loop) closeSocket(h *heldSocket) {
+	if err := h.bound.Close(h.vacuum); err != nil {
+		l.log.Warn("socket not closed", "socket", h.bound.Name, "err", err)
 	}
 }

@@ -141,6 +141,8 @@ func (l *loop) perform(a action) {
 		l.promote(a.gen)
 	case actRelease:
 		l.release(a)
+	case actDeafen:
+		l.deafen()
 	case actAnswer:
 		l.publish()
 		l.callers[a.caller] <- answer{a.outcome, a.err}

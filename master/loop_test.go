@@ -106,7 +106,7 @@ func TestAStartThatHangsEndsInTime(t *testing.T) {
 		began := time.Now()
 		_, end := run(t.Context(), t, Plan{Workers: 2, StartTimeout: 7 * time.Second}, l, nil)
 		err := end()
-		if err == nil || !strings.Contains(err.Error(), "not ready within 7s") {
+		if err == nil || !strings.Contains(err.Error(), "not ready within 7s (start-timeout)") {
 			t.Errorf("run ends with %v", err)
 		}
 		if took := time.Since(began); took < 7*time.Second || took > 8*time.Second {

@@ -17,6 +17,7 @@ type machine struct {
 
 	state State
 	cause error // why it stops before any worker was ready
+	deaf  bool  // its sockets were given up
 
 	gens      []*generation // not released, oldest first
 	live      *generation   // nil before the first worker was ready, and when stopping

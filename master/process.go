@@ -242,7 +242,7 @@ func (m *machine) onProcessTimer(p *process, ev evTimer) {
 	p.ticket = 0
 	switch {
 	case p.timer == timerBoot:
-		p.words = fmt.Sprintf("worker %d was not ready within %s", p.slot.id, p.gen.timing.start)
+		p.words = fmt.Sprintf("worker %d was not ready within %s (start-timeout)", p.slot.id, p.gen.timing.start)
 		m.kill(p)
 		m.fail(p)
 	case p.timer == timerDrain:

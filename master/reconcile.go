@@ -125,6 +125,11 @@ func (m *machine) settle() {
 			m.do(actStarted{})
 		}
 	case Stopping:
+		// A process that is being spawned may still be given the descriptors.
+		if !m.deaf && !m.spawning() {
+			m.deaf = true
+			m.do(actDeafen{})
+		}
 		if len(m.procs) == 0 && m.reload.loading == 0 {
 			m.moveState(Stopped)
 			m.do(actFinish{m.cause})
@@ -133,6 +138,15 @@ func (m *machine) settle() {
 	if m.state == Serving && m.reload.pending {
 		m.beginReload()
 	}
+}
+
+func (m *machine) spawning() bool {
+	for _, p := range m.procs {
+		if p.phase == Spawning {
+			return true
+		}
+	}
+	return false
 }
 
 // filled reports whether every slot of g serves, or has shown that it cannot for now.

@@ -50,6 +50,8 @@ func (s *script) show(a action) string {
 		return fmt.Sprintf("outcome gen=%d step=%s took=%s reason=%q", a.outcome.Generation, a.outcome.Step, a.outcome.Took, a.outcome.Reason)
 	case actState:
 		return "state " + a.state.String()
+	case actDeafen:
+		return "deafen"
 	case actStarted:
 		return "started"
 	case actFinish:

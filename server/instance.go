@@ -41,6 +41,9 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if os.Geteuid() == 0 && s.Config.UID == "" {
+		st.log.Warn("handlers run as root: set uid and gid")
+	}
 	commands := &waiting{}
 	if !o.exits {
 		defer commands.release()
@@ -101,11 +104,10 @@ func (i *instance) watch(ctx context.Context) {
 	if len(i.cfg.TouchReload) == 0 {
 		return
 	}
-	tick := time.NewTicker(touchInterval)
+	files := newTouchFiles(i.cfg.TouchReload)
 	i.serving.Go(func() {
-		defer tick.Stop()
-		watchTouch(ctx, i.cfg.TouchReload, tick.C, func(path string) {
-			i.log.Info("reload asked for", "touched", path)
+		files.watch(ctx, func(paths []string) {
+			i.log.Info("reload asked for", "touched", paths)
 			i.master.RequestReload()
 		})
 	})

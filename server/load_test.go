@@ -191,6 +191,7 @@ http-socket = "$DIR/http"
 	}
 	reload(2)
 	first := descriptors(t, i.PID())
+	memory, _ := stats.ProcessMemory(i.PID())
 	for gen := 3; gen <= 21; gen++ {
 		reload(gen)
 	}
@@ -200,6 +201,9 @@ http-socket = "$DIR/http"
 	watch.stop()
 	i.Until("the old generations are gone", func() bool { return len(children(t, i.PID())) == 2 })
 	i.Until("descriptors are as before", func() bool { return descriptors(t, i.PID()) <= first })
+	if now, _ := stats.ProcessMemory(i.PID()); now > 2*memory {
+		t.Errorf("the master grew from %d to %d KiB over 19 reloads", memory>>10, now>>10)
+	}
 }
 
 func total(loads []*servertest.Load) (n int64) {

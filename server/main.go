@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
+	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -43,7 +46,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 	if s.Config.Daemonize != "" && !daemon.detached() {
 		return detach(ctx, s.Config.Daemonize)
 	}
-	if err := settle(s.Config.Chdir, int(s.Config.Umask)); err != nil {
+	if err := settle(s.Config); err != nil {
 		return 0, err
 	}
 	signals, ignore := masterSignals()
@@ -58,11 +61,27 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 }
 
 // settle sets what belongs to the whole process. Only a process that is ours
-// from main on may do this, so it is not part of Run.
-func settle(dir string, umask int) error {
-	syscall.Umask(umask)
-	if dir == "" {
+// from main on may do this, so it is not part of Run. The environment is the
+// workers'; without a master this process is the worker.
+func settle(cfg config.Config) error {
+	syscall.Umask(int(cfg.Umask))
+	if cfg.Chdir != "" {
+		if err := os.Chdir(cfg.Chdir); err != nil {
+			return err
+		}
+	}
+	if cfg.Master {
 		return nil
 	}
-	return os.Chdir(dir)
+	env, err := environment(cfg)
+	if err != nil {
+		return err
+	}
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("%s: set environment variable %s: %w", cfg.File, name, err)
+		}
+	}
+	return nil
 }

@@ -35,26 +35,41 @@ func (t touched) changed(now touched) bool {
 	return !t.exists || !t.mtime.Equal(now.mtime) || !os.SameFile(t.inode, now.inode)
 }
 
-// watchTouch calls reload with the path of each file that changed, until ctx
-// ends.
-func watchTouch(ctx context.Context, paths []string, tick <-chan time.Time, reload func(path string)) {
-	seen := make(map[string]touched, len(paths))
+// touchFiles remembers how each file of touch-reload looked.
+type touchFiles map[string]touched
+
+func newTouchFiles(paths []string) touchFiles {
+	f := make(touchFiles, len(paths))
 	for _, p := range paths {
-		seen[p] = lookAt(p)
+		f[p] = lookAt(p)
 	}
+	return f
+}
+
+// look returns the files that changed since the last look.
+func (f touchFiles) look() (changed []string) {
+	for p, was := range f {
+		now := lookAt(p)
+		f[p] = now
+		if was.changed(now) {
+			changed = append(changed, p)
+		}
+	}
+	return changed
+}
+
+// watch looks once a second until ctx ends, and calls reload for what changed.
+func (f touchFiles) watch(ctx context.Context, reload func(paths []string)) {
+	tick := time.NewTicker(touchInterval)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick:
+		case <-tick.C:
 		}
-		for _, p := range paths {
-			now := lookAt(p)
-			was := seen[p]
-			seen[p] = now
-			if was.changed(now) {
-				reload(p)
-			}
+		if changed := f.look(); len(changed) > 0 {
+			reload(changed)
 		}
 	}
 }

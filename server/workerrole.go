@@ -28,7 +28,7 @@ func runWorker(apps []App) error {
 	return worker.Run(context.Background(), worker.Options{
 		Conn:    conn,
 		BuildID: buildID(),
-		Log:     workerLogger(control.Setup{}),
+		Log:     workerLogger,
 		Build: func(ctx context.Context, s control.Setup) (worker.Service, error) {
 			cfg, err := setupConfig(s)
 			if err != nil {

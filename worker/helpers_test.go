@@ -197,7 +197,7 @@ func start(t *testing.T, build BuildFunc) *rig {
 	t.Cleanup(func() { cancel(); ours.Close() })
 	go func() {
 		r.ended <- Run(ctx, Options{Conn: control.NewConn(theirs), BuildID: "test build", Build: build,
-			Log: r.log.logger(), inherited: r.given, signals: r.signals})
+			Log: always(r.log.logger()), inherited: r.given, signals: r.signals})
 	}()
 	if h := expect[control.Hello](r); h.Version != control.Version || h.PID != os.Getpid() || h.Build != "test build" {
 		t.Errorf("greeting %+v", h)
@@ -267,3 +267,8 @@ func open(c <-chan struct{}) bool {
 }
 
 var errBroken = errors.New("broken")
+
+// always is for tests that do not care what the setup says about the log.
+func always(log hclog.Logger) func(control.Setup) hclog.Logger {
+	return func(control.Setup) hclog.Logger { return log }
+}

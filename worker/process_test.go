@@ -30,7 +30,7 @@ func beWorker() int {
 	}
 	a := &app{handler: func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%d", os.Getpid()) }}
 	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr})
-	if err := Run(context.Background(), Options{Conn: conn, BuildID: "child", Build: a.build, Log: log}); err != nil {
+	if err := Run(context.Background(), Options{Conn: conn, BuildID: "child", Build: a.build, Log: always(log)}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

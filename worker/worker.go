@@ -63,7 +63,7 @@ type Options struct {
 	Conn    *control.Conn // closed by Run
 	BuildID string        // what Hello calls this program
 	Build   BuildFunc
-	Log     hclog.Logger // Run adds slot, gen and pid
+	Log     func(control.Setup) hclog.Logger // how to log is part of the configuration; Run adds slot, gen and pid
 
 	// The process's own, unless a test brings others.
 	inherited inheritance
@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	l := newLife(ctx, in, setup, o.Build, o.Log.With("slot", setup.Slot, "gen", setup.Generation, "pid", os.Getpid()))
+	l := newLife(ctx, in, setup, o.Build, o.Log(setup).With("slot", setup.Slot, "gen", setup.Generation, "pid", os.Getpid()))
 	l.report = func(m control.Message) { l.send(o.Conn, m) }
 	if err := l.inherit(o.inherited); err != nil {
 		return l.fail("setup", err)
