@@ -27,6 +27,9 @@ type instance struct {
 
 	// Owned by the signal goroutine.
 	asked bool // a stop was asked for
+
+	// Written by the goroutine that waits for the start; read when it has ended.
+	unannounced error
 }
 
 // runMaster is the life of a master. What is opened here is closed in the
@@ -48,8 +51,8 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 	if !o.exits {
 		defer commands.release()
 	}
-	defer func() { err = errors.Join(err, st.close()) }()
 	i := &instance{site: st, opts: o, first: &s}
+	defer func() { err = errors.Join(err, st.close(), i.unannounced) }()
 	i.master = master.New(master.Options{
 		Load:    i.load,
 		Log:     i.log,
@@ -88,7 +91,9 @@ func (i *instance) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-i.master.Started():
-			i.announce(i.opts.Ready)
+			if i.unannounced = i.announce(i.opts.Ready); i.unannounced != nil {
+				i.master.Stop(false)
+			}
 		}
 	})
 	i.serving.Go(func() {

@@ -260,3 +260,21 @@ func sessionOf(pid int) (int, error) {
 	_, rest, _ := strings.Cut(string(text), ") ")
 	return strconv.Atoi(strings.Fields(rest)[3])
 }
+
+// A disk without room costs lines of the log, not requests.
+func TestFullDiskCostsLogLinesOnly(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, `
+module = "echo"
+processes = 2
+http-socket = "$DIR/http"
+logto = "/dev/full"
+req-logger = "/dev/full"
+`)
+	load := servertest.Run(t, 4, servertest.Echo(i.HTTP("http").Transport, "http://site/"))
+	i.Until("requests flow", func() bool { return load.Done() > 100 })
+	if out, code := i.Command("reload"); code != 0 {
+		t.Errorf("reload: exit code %d\n%s", code, out)
+	}
+	load.MustLoseNothing()
+}

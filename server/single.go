@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -30,17 +31,16 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closed := st.close(); err == nil {
-			err = closed
-		}
-	}()
 	page, file, err := scoreboard.Create(cfg.Threads)
 	if err != nil {
-		return err
+		return errors.Join(err, st.close())
 	}
 	_ = file.Close() // the mapping stays
 	s := &single{site: st, page: page, began: time.Now()}
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
+	var unannounced error
+	defer func() { err = errors.Join(err, st.close(), unannounced) }()
 	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
@@ -61,7 +61,11 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 			return buildService(ctx, o.Apps, cfg, s.log)
 		},
 		Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
-		Ready: func() { s.announce(o.Ready) },
+		Ready: func() {
+			if unannounced = s.announce(o.Ready); unannounced != nil {
+				fail()
+			}
+		},
 		Cut:   cut,
 	})
 }

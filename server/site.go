@@ -97,12 +97,13 @@ func (s *site) openStats(ctx context.Context, src stats.Source) error {
 	return nil
 }
 
-// announce says in the log, in the pidfile and to ready that every worker
-// accepts.
-func (s *site) announce(ready func(pid int)) {
+// announce says in the pidfile, in the log and to ready that every worker
+// accepts. A pidfile that cannot be written is a start that did not succeed:
+// whoever stops this server by it would stop nothing.
+func (s *site) announce(ready func(pid int)) error {
 	if s.pid != nil {
 		if err := s.pid.write(os.Getpid()); err != nil {
-			s.log.Error("pidfile not written", "error", err)
+			return err
 		}
 	}
 	for _, sock := range s.cfg.Sockets {
@@ -114,4 +115,5 @@ func (s *site) announce(ready func(pid int)) {
 	if ready != nil {
 		ready(os.Getpid())
 	}
+	return nil
 }

@@ -32,7 +32,6 @@ type Instance struct {
 	Config string // path of the TOML file
 
 	t       testing.TB
-	apps    []server.App
 	signal  func(os.Signal)
 	pid     int           // of the master
 	ended   chan struct{} // closed at its end
