@@ -62,7 +62,6 @@ func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Serve
 		HeaderTimeout: time.Duration(p.cfg.HeaderTimeout),
 		ReadTimeout:   time.Duration(p.cfg.SocketTimeout),
 		WriteTimeout:  time.Duration(p.cfg.SocketTimeout),
-		Limits:        uwsgi.Limits{MaxBody: int64(p.cfg.LimitPost)},
 		AllowFrom:     allowFrom(p.cfg.AllowFrom),
 		ConnContext:   requests.ConnContext,
 		ErrorLog:      p.log.Named("uwsgi").Warn,

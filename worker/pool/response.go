@@ -142,6 +142,15 @@ func (w *response) WriteString(s string) (int, error) {
 	return n, err
 }
 
+// CloseNotify is for the libraries that still ask for it: gin's Stream does, without
+// looking whether it is there.
+func (w *response) CloseNotify() <-chan bool {
+	if n, ok := w.inner.(interface{ CloseNotify() <-chan bool }); ok {
+		return n.CloseNotify()
+	}
+	return make(chan bool) // a writer of a test, say: nobody can know
+}
+
 // ReadFrom keeps the server's way to sendfile open.
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	w.implyHead()

@@ -329,3 +329,22 @@ func TestContextOfAConnectionKeepsItsParent(t *testing.T) {
 		t.Error("a connection that is not ours was given a context")
 	}
 }
+
+// Libraries assert http.CloseNotifier without looking whether it is there.
+func TestCloseNotifyIsPassedOn(t *testing.T) {
+	t.Parallel()
+	p := New(Options{Slots: 1, Page: newPage(t, 1)})
+	told := make(chan bool)
+	h := p.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		go func() { told <- true }()
+		<-w.(interface{ CloseNotify() <-chan bool }).CloseNotify()
+	}))
+	h.ServeHTTP(notifier{httptest.NewRecorder(), told}, httptest.NewRequest(http.MethodGet, "/", nil))
+}
+
+type notifier struct {
+	http.ResponseWriter
+	gone chan bool
+}
+
+func (n notifier) CloseNotify() <-chan bool { return n.gone }
