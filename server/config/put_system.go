@@ -68,9 +68,10 @@ func owner(dst *string) put {
 		if !ok {
 			return
 		}
-		user, group, both := strings.Cut(v, ":")
-		if !isAccount(user) || both && !isAccount(group) {
-			in.errorf("%q is not \"user\" or \"user:group\"", v)
+		user, group, grouped := strings.Cut(v, ":")
+		onlyGroup := user == "" && grouped // all that an ordinary user may change
+		if !onlyGroup && !isAccount(user) || grouped && !isAccount(group) {
+			in.errorf("%q is not \"user\", \"user:group\" or \":group\"", v)
 			return
 		}
 		*dst = v

@@ -109,7 +109,7 @@ func listening(c *Config) []option {
 		{"chmod-socket", "octal mode in quotes", `"0660"`, "",
 			"Permissions of the unix sockets of `socket` and `http-socket`. Who may write may connect.",
 			"`chmod-socket`, which is 0666 when written without a value", mode(&c.ChmodSocket, socketMode)},
-		{"chown-socket", `"user" or "user:group"`, "", "the user that started the server",
+		{"chown-socket", `"user", "user:group" or ":group"`, "", "the user that started the server",
 			"Owner of the unix sockets, for a proxy that runs as another user.",
 			"`chown-socket`", owner(&c.ChownSocket)},
 		{"allow-from", "IP address or network, or array of them", `["127.0.0.0/8", "::1/128"]`, "",
