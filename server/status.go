@@ -13,7 +13,7 @@ import (
 // each worker.
 func printStatus(w io.Writer, s stats.Snapshot) error {
 	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready\n",
-		s.State, s.PID, s.Generation, s.Build, s.Ready, len(s.Workers))
+		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted())
 	for _, sock := range s.Sockets {
 		fmt.Fprintf(w, "%s %s: %d of %d waiting\n", sock.Proto, sock.Name, sock.Queue, sock.MaxQueue)
 	}

@@ -33,6 +33,17 @@ type Snapshot struct {
 	Ready      int    `json:"ready"`      // workers that are ready
 }
 
+// Wanted counts the workers that should be ready. One that was taken away keeps its row and
+// its totals, but nobody misses it.
+func (s Snapshot) Wanted() (n int) {
+	for i := range s.Workers {
+		if s.Workers[i].State != string(Cheap) {
+			n++
+		}
+	}
+	return n
+}
+
 // Socket is a listening socket.
 type Socket struct {
 	Name       string `json:"name"`

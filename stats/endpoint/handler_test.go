@@ -99,7 +99,7 @@ func TestTheMetrics(t *testing.T) {
 	for name, want := range map[string]string{
 		`ostler_build_info{build="a\"b\n",version="0.1.0"}`: "1",
 		`ostler_generation`:                                                      "4",
-		`ostler_workers`:                                                         "4",
+		`ostler_workers`:                                                         "3",
 		`ostler_workers_ready`:                                                   "1",
 		`ostler_slots{worker="1"}`:                                               "2",
 		`ostler_requests_in_flight{worker="1"}`:                                  "1",

@@ -19,8 +19,8 @@ type fixed stats.Snapshot
 
 func (f fixed) Snapshot() stats.Snapshot { return stats.Snapshot(f) }
 
-// sample is a master with a worker that serves, one that waits for its respawn, and two
-// that were never spawned.
+// sample is a master with a worker that serves, one that waits for its respawn, one that
+// was never spawned, and one that was taken away.
 func sample() fixed {
 	at := time.Unix(1700000000, 0)
 	busy := stats.Worker{ID: 1, PID: 4711, RSS: 1 << 20, RespawnCount: 3, Accepting: 1}
@@ -32,6 +32,6 @@ func sample() fixed {
 	down.Fill(stats.Counters{}, nil, nil, at)
 	return fixed{
 		Ostler: "0.1.0", Build: "a\"b\n", Generation: 4, Ready: 1, State: "serving",
-		Workers: []stats.Worker{busy, down, {}, {}},
+		Workers: []stats.Worker{busy, down, {}, {State: "cheap"}},
 	}
 }

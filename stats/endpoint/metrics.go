@@ -42,7 +42,7 @@ func newCollector(src stats.Source) *collector {
 
 		build:      whole("build_info", "Always 1; the versions are in the labels.", "version", "build"),
 		generation: whole("generation", "The generation that is live; each successful reload raises it."),
-		workers:    whole("workers", "Configured workers."),
+		workers:    whole("workers", "Workers that should serve requests."),
 		ready:      whole("workers_ready", "Workers that serve requests."),
 
 		slots:    worker("slots", "Request slots of the worker."),
@@ -76,7 +76,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.src.Snapshot()
 	gauge(ch, c.build, 1, s.Ostler, s.Build)
 	gauge(ch, c.generation, float64(s.Generation))
-	gauge(ch, c.workers, float64(len(s.Workers)))
+	gauge(ch, c.workers, float64(s.Wanted()))
 	gauge(ch, c.ready, float64(s.Ready))
 	for i := range s.Workers {
 		// A worker that was never spawned has id 0, and there may be several of them.
