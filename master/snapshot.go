@@ -160,6 +160,7 @@ func (w workerView) row(now time.Time) stats.Worker {
 	for _, p := range w.pages {
 		sum = sum.Plus(p.Totals(), p.Rows())
 		inflight = append(inflight, p.InFlight()...)
+		row.Upgraded += p.Upgraded()
 	}
 	row.Fill(sum.Total, sum.Cores, inflight, now)
 	return row

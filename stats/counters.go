@@ -12,6 +12,7 @@ type Counters struct {
 	ReadErrors  uint64
 	WriteErrors uint64
 	Rejected    uint64 // answered 503 because no slot came free in time
+	Upgrades    uint64 // connections that became something else, a websocket say
 	Rx          uint64 // bytes received
 	Tx          uint64 // bytes sent, heads included
 	Busy        uint64 // nanoseconds spent in requests
@@ -27,6 +28,7 @@ func (c Counters) Add(o Counters) Counters {
 	c.ReadErrors += o.ReadErrors
 	c.WriteErrors += o.WriteErrors
 	c.Rejected += o.Rejected
+	c.Upgrades += o.Upgrades
 	c.Rx += o.Rx
 	c.Tx += o.Tx
 	c.Busy += o.Busy

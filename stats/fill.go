@@ -4,12 +4,12 @@ import "time"
 
 // Fill derives all that follows from a worker's lifetime counters, one row per core, and
 // the requests it is handling. PID must be set before. What only the master knows is
-// left to it: ID, Accepting, DeltaRequests, memory, spawns, state. So is AvgRT, if it was
+// left to it: ID, Accepting, DeltaRequests, memory, spawns, state, Upgraded. So is AvgRT, if it was
 // set to the process's moving average; otherwise it becomes the lifetime mean. With
 // exactly one app, its counts are the worker's.
 func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now time.Time) {
 	w.Requests, w.Exceptions, w.Rejected = c.Requests, c.Exceptions, c.Rejected
-	w.Tx, w.Rx = c.Tx, c.Rx
+	w.Tx, w.Rx, w.Upgrades = c.Tx, c.Rx, c.Upgrades
 	w.RunningTime = c.Busy / uint64(time.Microsecond)
 	if w.AvgRT == 0 && c.Requests > 0 {
 		w.AvgRT = w.RunningTime / c.Requests

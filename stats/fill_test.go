@@ -8,14 +8,14 @@ import (
 
 func TestFillDerivesAWorker(t *testing.T) {
 	c := Counters{
-		Requests: 4, Exceptions: 1, ReadErrors: 9, WriteErrors: 8, Rejected: 3, Rx: 50, Tx: 60,
+		Requests: 4, Exceptions: 1, ReadErrors: 9, WriteErrors: 8, Rejected: 3, Upgrades: 2, Rx: 50, Tx: 60,
 		Busy: uint64(10 * time.Millisecond), Status: [6]uint64{6, 1, 2, 3, 4, 5},
 	}
 	c.Latency[LatencyBucket(2*time.Millisecond)] = 4
 	w := Worker{ID: 2, PID: 7, Apps: []AppStats{{Mountpoint: "/"}}}
 	w.Fill(c, []Counters{{Requests: 3}, {Requests: 1, ReadErrors: 9, WriteErrors: 8}}, nil, start())
 
-	if w.Requests != 4 || w.Exceptions != 1 || w.Rejected != 3 || w.Rx != 50 || w.Tx != 60 {
+	if w.Requests != 4 || w.Exceptions != 1 || w.Rejected != 3 || w.Upgrades != 2 || w.Rx != 50 || w.Tx != 60 {
 		t.Errorf("counts are %+v", w)
 	}
 	if w.RunningTime != 10_000 || w.AvgRT != 2500 {

@@ -91,6 +91,8 @@ type Worker struct {
 	State       string        `json:"state"` // of the process
 	Rx          uint64        `json:"rx"`    // bytes
 	Rejected    uint64        `json:"rejected"`
+	Upgraded    uint64        `json:"upgraded"` // connections open now that are no requests any more, websockets say
+	Upgrades    uint64        `json:"upgrades"` // that there have been
 	StatusCodes StatusCodes   `json:"status_codes"`
 	Latency     Latency       `json:"latency"`
 	InFlight    List[Request] `json:"in_flight"`

@@ -113,6 +113,8 @@ func TestTheMetrics(t *testing.T) {
 		`ostler_worker_requests_total{code="other",worker="1"}`:                  "1",
 		`ostler_worker_exceptions_total{worker="1"}`:                             "1",
 		`ostler_worker_rejected_total{worker="1"}`:                               "2",
+		`ostler_upgraded_connections{worker="1"}`:                                "7",
+		`ostler_worker_upgrades_total{worker="1"}`:                               "9",
 		`ostler_worker_receive_bytes_total{worker="1"}`:                          "300",
 		`ostler_worker_transmit_bytes_total{worker="1"}`:                         "400",
 		`ostler_worker_respawns_total{worker="1"}`:                               "3",

@@ -25,9 +25,10 @@ type collector struct {
 	src stats.Source
 
 	build, generation, workers, ready        *prometheus.Desc // of the whole
-	slots, inFlight, memory                  *prometheus.Desc // of a worker, going up and down
+	slots, inFlight, upgraded, memory        *prometheus.Desc // of a worker, going up and down
 	requests, duration, exceptions, rejected *prometheus.Desc // of a worker, only growing
-	received, transmitted, respawns          *prometheus.Desc
+	upgrades, received, transmitted          *prometheus.Desc
+	respawns                                 *prometheus.Desc
 }
 
 func newCollector(src stats.Source) *collector {
@@ -47,12 +48,14 @@ func newCollector(src stats.Source) *collector {
 
 		slots:    worker("slots", "Request slots of the worker."),
 		inFlight: worker("requests_in_flight", "Requests being handled."),
+		upgraded: worker("upgraded_connections", "Open connections that are no requests any more, such as websockets."),
 		memory:   worker("worker_resident_memory_bytes", "Resident memory of the worker's process, in bytes."),
 
 		requests:    worker("worker_requests_total", "Requests handled, by class of the answer's status.", "code"),
 		duration:    worker("worker_request_duration_seconds", "Time a request held its slot, in seconds."),
 		exceptions:  worker("worker_exceptions_total", "Requests whose handler panicked."),
 		rejected:    worker("worker_rejected_total", "Requests answered 503 because no slot came free in time."),
+		upgrades:    worker("worker_upgrades_total", "Connections that were upgraded, to websockets for example."),
 		received:    worker("worker_receive_bytes_total", "Bytes received from clients or the front end."),
 		transmitted: worker("worker_transmit_bytes_total", "Bytes sent, heads included."),
 		respawns:    worker("worker_respawns_total", "Times a process was started for the worker, the first included."),
@@ -63,9 +66,9 @@ func newCollector(src stats.Source) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.build, c.generation, c.workers, c.ready,
-		c.slots, c.inFlight, c.memory,
+		c.slots, c.inFlight, c.upgraded, c.memory,
 		c.requests, c.duration, c.exceptions, c.rejected,
-		c.received, c.transmitted, c.respawns,
+		c.upgrades, c.received, c.transmitted, c.respawns,
 	} {
 		ch <- d
 	}
@@ -90,10 +93,12 @@ func (c *collector) worker(ch chan<- prometheus.Metric, w *stats.Worker) {
 	id := strconv.Itoa(w.ID)
 	gauge(ch, c.slots, float64(len(w.Cores)), id)
 	gauge(ch, c.inFlight, float64(len(w.InFlight)), id)
+	gauge(ch, c.upgraded, float64(w.Upgraded), id)
 	gauge(ch, c.memory, float64(w.RSS), id)
 
 	counter(ch, c.exceptions, w.Exceptions, id)
 	counter(ch, c.rejected, w.Rejected, id)
+	counter(ch, c.upgrades, w.Upgrades, id)
 	counter(ch, c.received, w.Rx, id)
 	counter(ch, c.transmitted, w.Tx, id)
 	counter(ch, c.respawns, w.RespawnCount, id)

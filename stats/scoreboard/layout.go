@@ -13,7 +13,7 @@ import (
 const magic uint64 = 0x627372656c74736f
 
 // layoutVersion is raised by every change below, and by a change of the latency bounds.
-const layoutVersion = 1
+const layoutVersion = 2
 
 // maxSlots bounds what is mapped because of a number somebody else wrote.
 const maxSlots = 1 << 16
@@ -41,7 +41,9 @@ type header struct {
 
 	rejected atomic.Uint64
 	average  atomic.Uint64 // nanoseconds, moving
-	_        [cacheLine - 16]byte
+	upgrades atomic.Uint64 // connections that stopped being requests
+	ended    atomic.Uint64 // of these
+	_        [cacheLine - 32]byte
 }
 
 // row is one slot. Every field has one writer, the worker process; the fields of the

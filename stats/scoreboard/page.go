@@ -118,7 +118,7 @@ func (p *Page) Rows() []stats.Counters {
 
 // Totals sums the rows and adds what belongs to no slot.
 func (p *Page) Totals() stats.Counters {
-	total := stats.Counters{Rejected: p.head.rejected.Load()}
+	total := stats.Counters{Rejected: p.head.rejected.Load(), Upgrades: p.head.upgrades.Load()}
 	for i := range p.slots {
 		total = total.Add(p.slots[i].counters())
 	}
@@ -171,6 +171,27 @@ func (p *Page) Heartbeat() time.Time {
 func (p *Page) AddRejected(n uint64) {
 	p.head.rejected.Add(n)
 	runtime.KeepAlive(p)
+}
+
+// BeginUpgrade counts a connection that is not a request's any more, a websocket say.
+func (p *Page) BeginUpgrade() {
+	p.head.upgrades.Add(1)
+	runtime.KeepAlive(p)
+}
+
+// EndUpgrade counts the end of such a connection. It comes after its BeginUpgrade.
+func (p *Page) EndUpgrade() {
+	p.head.ended.Add(1)
+	runtime.KeepAlive(p)
+}
+
+// Upgraded is how many of them are open. One that ends meanwhile may count still: read the
+// other way round, the difference could be less than nothing.
+func (p *Page) Upgraded() uint64 {
+	ended := p.head.ended.Load()
+	open := p.head.upgrades.Load() - ended
+	runtime.KeepAlive(p)
+	return open
 }
 
 // AvgTime is a moving average over the last requests, an eighth of each new one. It

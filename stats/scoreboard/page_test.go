@@ -37,9 +37,21 @@ func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 
 // The layout is read by another build of this program for as long as a reload lasts.
 func TestAnotherLayoutIsAnotherVersion(t *testing.T) {
-	if layoutVersion != 1 || headerSize != 192 || rowSize != 576 {
+	if layoutVersion != 2 || headerSize != 192 || rowSize != 576 {
 		t.Errorf("version %d with a header of %d and rows of %d: raise layoutVersion and correct this test",
 			layoutVersion, headerSize, rowSize)
+	}
+}
+
+// A connection that ends is not taken from those there have been.
+func TestUpgradedConnectionsAreCounted(t *testing.T) {
+	p := newPage(t, 1)
+	for range 3 {
+		p.BeginUpgrade()
+	}
+	p.EndUpgrade()
+	if open, total := p.Upgraded(), p.Totals().Upgrades; open != 2 || total != 3 {
+		t.Errorf("%d open of %d, want 2 of 3", open, total)
 	}
 }
 
@@ -124,7 +136,7 @@ func TestOpenRefusesWhatIsNoPage(t *testing.T) {
 		{"half a header", image(2, 0, nil)[:100], "read its header: EOF"},
 		{"something else", bytes.Repeat([]byte("#!/bin/sh\n"), 200), "it begins with 0x"},
 		{"an unfinished page", make([]byte, headerSize+rowSize), "it begins with 0x0"},
-		{"another layout", image(2, 0, func(h *header) { h.version = 2 }), "its layout is version 2, this program knows version 1"},
+		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 3, this program knows version 2"},
 		{"no slots", image(0, 0, nil), "0 slots"},
 		{"too many slots", image(1<<31, 0, nil), "2147483648 slots, want 1 to 65536"},
 		{"one byte short", image(2, -1, nil), "it has 1343 bytes, 2 slots need 1344"},
