@@ -180,7 +180,9 @@ func (c *conn) Close() error {
 		return err
 	}
 	c.pool.admission.drop(c)
-	c.pool.conns.remove(c) // after the close: when Drain returns, no socket is open
+	if upgraded := c.pool.conns.remove(c); upgraded { // after the close: when Drain returns, no socket is open
+		c.pool.opts.Page.EndUpgrade()
+	}
 	c.pool.tell()
 	return err
 }

@@ -10,8 +10,9 @@ import (
 
 // connSet is every connection that came through a gate and is not closed.
 type connSet struct {
-	mu   sync.Mutex
-	open list[*conn]
+	mu         sync.Mutex
+	open       list[*conn]
+	noUpgrades bool // a connection that is hijacked is to be closed
 }
 
 func (s *connSet) add(c *conn) {
@@ -20,10 +21,12 @@ func (s *connSet) add(c *conn) {
 	s.mu.Unlock()
 }
 
-func (s *connSet) remove(c *conn) {
+// remove reports whether c was hijacked.
+func (s *connSet) remove(c *conn) (upgraded bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.open.remove(&c.place)
-	s.mu.Unlock()
+	return c.upgraded != nil
 }
 
 func (s *connSet) len() int {
@@ -84,12 +87,30 @@ func (s *connSet) upgraded() []Request {
 	return list
 }
 
-// hijack notes that c left the server by r.
-func (s *connSet) hijack(c *conn, r Request) {
+// hijack notes that c left the server by r, unless c is not open any more. It reports
+// whether no upgrades are wanted.
+func (s *connSet) hijack(c *conn, r Request) (open, refused bool) {
 	c.hijacked.Store(true)
 	s.mu.Lock()
-	c.upgraded = &r
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if c.place.in {
+		c.upgraded = &r
+	}
+	return c.place.in, s.noUpgrades
+}
+
+// endUpgrades lists the hijacked connections, and has hijack refuse further ones.
+func (s *connSet) endUpgrades() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noUpgrades = true
+	var list []*conn
+	for c := range s.open.all {
+		if c.upgraded != nil {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // ConnContext belongs into the field of the same name of the server that serves a gate:

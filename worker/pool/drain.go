@@ -14,6 +14,9 @@ import (
 //     next request is served and answered with the close. Once it has been silent for
 //     linger it is closed.
 //
+// Hijacked connections are their handlers' to close, who can wait for Draining; for those
+// that stay there is EndUpgrades.
+//
 // Drain returns when no connection and no handler is left, or with the error of ctx; then
 // InFlight names what is left and CloseConns cuts it. It is called once.
 func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
@@ -24,6 +27,7 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 		// listener in every process that shares it.
 		_ = g.Listener.Close()
 	}
+	close(p.drainBegan) // not before: who is sent away must not come in again
 	for !p.empty() {
 		if err := p.awaitNews(ctx, p.conns.expireIdle(began, linger)); err != nil {
 			return err
@@ -54,9 +58,6 @@ func (p *Pool) awaitNews(ctx context.Context, next time.Time) error {
 func (p *Pool) empty() bool {
 	return p.admission.busyGates() == 0 && p.conns.len() == 0 && p.handlers.Load() == 0
 }
-
-// Draining reports whether Drain was called.
-func (p *Pool) Draining() bool { return p.draining.Load() }
 
 // Request is one that runs, or one whose connection was hijacked and is still open.
 type Request struct {

@@ -73,6 +73,8 @@ type Pool struct {
 	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
 	draining atomic.Bool
 
+	drainBegan chan struct{} // closed by Drain; see Draining
+
 	// news wakes Drain. Capacity 1: it says that something changed, not what.
 	news chan struct{}
 }
@@ -85,7 +87,7 @@ func New(o Options) *Pool {
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = DefaultQueueTimeout
 	}
-	p := &Pool{opts: o, epoch: time.Now(), news: make(chan struct{}, 1)}
+	p := &Pool{opts: o, epoch: time.Now(), drainBegan: make(chan struct{}), news: make(chan struct{}, 1)}
 	for i := range o.Slots {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}

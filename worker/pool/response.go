@@ -198,7 +198,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	if c := w.conn; c != nil {
 		r := w.request
-		w.pool.conns.hijack(c, Request{Slot: noSlot, Start: w.began, Method: r.Method, Path: r.URL.Path, Peer: r.RemoteAddr})
+		w.pool.upgrade(c, Request{Slot: noSlot, Start: w.began, Method: r.Method, Path: r.URL.Path, Peer: r.RemoteAddr})
 	}
 	w.release()
 	return nc, rw, nil
