@@ -13,9 +13,10 @@ import (
 //
 //  1. the application's context ends, so that its background work can stop
 //  2. the pool drains: see pool.Pool.Drain
-//  3. what is left shortly before the limit is named and cut
-//  4. the servers are closed and joined
-//  5. the application is closed
+//  3. upgraded connections that stay are closed after UpgradeMercy
+//  4. what is left shortly before the limit is named and cut
+//  5. the servers are closed and joined
+//  6. the application is closed
 func (l *life) drain(ask control.Drain) error {
 	if err := l.move(Draining); err != nil {
 		return err
@@ -46,6 +47,9 @@ func (l *life) drainPool(ask control.Drain) error {
 	ends := time.Now().Add(ask.Timeout - reserve(ask.Timeout))
 	limit := time.AfterFunc(time.Until(ends), cut)
 	defer limit.Stop()
+	upgradesEnd := time.Now().Add(l.upgradeLimit(ask.Timeout))
+	upgrades := time.NewTimer(time.Until(upgradesEnd))
+	defer upgrades.Stop()
 
 	drained := make(chan error, 1)
 	linger := min(ask.Linger, ask.Timeout/2) // a longer one would cut idle connections and call it a failure
@@ -54,14 +58,35 @@ func (l *life) drainPool(ask control.Drain) error {
 		select {
 		case err := <-drained:
 			return err
+		case <-upgrades.C:
+			l.endUpgrades()
 		case ev := <-l.inbox.events:
 			if now, sooner := l.hurry(ev); now {
 				cut()
 			} else if sooner > 0 && time.Now().Add(sooner).Before(ends) {
 				ends = time.Now().Add(sooner)
 				limit.Reset(sooner)
+				upgrades.Reset(min(time.Until(upgradesEnd), sooner-reserve(sooner)))
 			}
 		}
+	}
+}
+
+// upgradeLimit leaves the handlers of upgraded connections time to notice the end of
+// them before the drain's own limit calls it a failure.
+func (l *life) upgradeLimit(limit time.Duration) time.Duration {
+	longest := limit - 2*reserve(limit)
+	if mercy := l.service.UpgradeMercy; mercy > 0 && mercy < longest {
+		return mercy
+	}
+	return longest
+}
+
+// endUpgrades is no failure of the drain: nobody knows when a websocket is finished, and
+// the application was told when the drain began.
+func (l *life) endUpgrades() {
+	if n := l.pool.EndUpgrades(); n > 0 {
+		l.log.Info("upgraded connections closed, their mercy is over", "connections", n)
 	}
 }
 

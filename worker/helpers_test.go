@@ -128,6 +128,7 @@ type app struct {
 	slots   int
 	close   func() error
 	reopen  func() error
+	mercy   time.Duration // UpgradeMercy
 
 	ctx    context.Context // what the build was given
 	closed chan struct{}   // closed by Close
@@ -140,6 +141,8 @@ func (a *app) build(ctx context.Context, s control.Setup) (Service, error) {
 		NewServer: newHTTPServer,
 		Pool:      pool.Options{Slots: a.slots},
 		Reopen:    a.reopen,
+
+		UpgradeMercy: a.mercy,
 		Close: func() error {
 			close(a.closed)
 			if a.close != nil {

@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -50,6 +51,10 @@ type Service struct {
 	NewServer func(s control.Socket, h http.Handler, p *pool.Pool) (Server, pool.GateOptions, error)
 
 	Pool pool.Options // Page is set here; without an OnPanic panics go to the log
+
+	// UpgradeMercy is how long hijacked connections may stay open during a drain. Zero, and
+	// what is too long for the limit of the drain, means shortly before that.
+	UpgradeMercy time.Duration
 
 	Close  func() error // called after the drain; may be nil
 	Reopen func() error // opens log files again; may be nil
