@@ -66,7 +66,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 				fail()
 			}
 		},
-		Cut:   cut,
+		Cut: cut,
 	})
 }
 
@@ -143,6 +143,7 @@ func (s *single) Snapshot() stats.Snapshot {
 		w.Accepting = 1
 	}
 	w.RSS, w.VSZ = stats.ProcessMemory(pid)
+	w.Upgraded = s.page.Upgraded()
 	w.Fill(totals, s.page.Rows(), s.page.InFlight(), time.Now())
 	snap := stats.Snapshot{
 		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,

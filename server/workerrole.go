@@ -86,11 +86,12 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		OnDone:        logs.record(),
 	}
 	return worker.Service{
-		Handler:   limitBody(int64(cfg.LimitPost), h),
-		NewServer: protocols{cfg: cfg, log: log}.newServer,
-		Pool:      requests,
-		Close:     func() error { return errors.Join(closeHandler(h), logs.close()) },
-		Reopen:    logs.reopen,
+		Handler:      limitBody(int64(cfg.LimitPost), h),
+		NewServer:    protocols{cfg: cfg, log: log}.newServer,
+		Pool:         requests,
+		UpgradeMercy: time.Duration(cfg.UpgradeMercy),
+		Close:        func() error { return errors.Join(closeHandler(h), logs.close()) },
+		Reopen:       logs.reopen,
 	}, nil
 }
 

@@ -67,6 +67,7 @@ type Config struct {
 
 	// Limits.
 	WorkerReloadMercy Duration
+	UpgradeMercy      Duration
 	StartTimeout      Duration
 	LimitPost         Size // 0 is no limit
 	HeaderTimeout     Duration

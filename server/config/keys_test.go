@@ -94,6 +94,8 @@ func keyCases() []keyCase {
 
 		good("worker-reload-mercy", `90`, seconds(90), func(c Config) any { return c.WorkerReloadMercy }),
 		bad("worker-reload-mercy", `0`, "too short"), bad("worker-reload-mercy", `"1d"`, "is not a duration"),
+		good("upgrade-mercy", `"2s"`, seconds(2), func(c Config) any { return c.UpgradeMercy }),
+		bad("upgrade-mercy", `0`, "too short"), bad("upgrade-mercy", `false`, "want a duration"),
 		good("start-timeout", `"1m30s"`, seconds(90), func(c Config) any { return c.StartTimeout }),
 		bad("start-timeout", `-5`, "out of range"), bad("start-timeout", `1e3`, "or whole seconds, have the number 1000"),
 		bad("start-timeout", `9223372036854775807`, "is not a duration"), bad("start-timeout", `"9000h"`, "out of range"),

@@ -212,7 +212,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		File: "/srv/app/app.toml", Processes: min(runtime.GOMAXPROCS(0), 1024), Threads: 64, Master: true, Umask: 0o022, Vacuum: true,
 		Sockets: []Socket{unix("uwsgi", "/srv/app/a")}, Listen: 1024, ChmodSocket: 0o660, AllowFrom: networks("127.0.0.0/8", "::1/128"),
 		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
-		WorkerReloadMercy: seconds(30), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
+		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
 		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5),
 	}
 	if !reflect.DeepEqual(c, want) {
