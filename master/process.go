@@ -82,7 +82,7 @@ func (p *process) ended(how string) string {
 	if !p.readyAt.IsZero() {
 		when = "right after it was ready"
 	}
-	return fmt.Sprintf("worker %d %s %s", p.slot.id, how, when)
+	return fmt.Sprintf("worker %d %s %s; what it printed is in the log", p.slot.id, how, when)
 }
 
 func (m *machine) move(p *process, to Phase) bool {

@@ -162,7 +162,7 @@ func TestAStartThatFailsGivesTheProgramsReason(t *testing.T) {
 		want   string
 	}{
 		{tinyConfig{Fail: "open database: connection refused"}, "open database: connection refused"},
-		{tinyConfig{Exit: 2}, "worker 1 exited with status 2 before it was ready"},
+		{tinyConfig{Exit: 2}, "worker 1 exited with status 2 before it was ready; what it printed is in the log"},
 	} {
 		i := launch(t, Plan{Workers: 1, Config: config(t, test.config), Sockets: []Socket{tcp("127.0.0.1:0")}})
 		var failed *StartError

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 
+	"github.com/seed17661985/ostler/master"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,9 +26,20 @@ const lastWords = 8 << 10
 // outcome is the one message from the detached master to the command that
 // launched it.
 type outcome struct {
-	PID   int    `json:"pid"`
-	Code  int    `json:"code"`  // exit code of a start that failed
-	Error string `json:"error"` // empty: serving
+	PID    int    `json:"pid"`
+	Code   int    `json:"code"`   // exit code of a start that failed
+	Error  string `json:"error"`  // empty: serving
+	Silent bool   `json:"silent"` // the program did not say why: only its log can
+}
+
+// failed is the outcome of a start that ended with err. A worker that calls
+// log.Fatal in New tells its master nothing; it wrote its words to the log.
+func failed(err error) outcome {
+	var noStart *master.StartError
+	return outcome{
+		Code: exitCode(err), Error: err.Error(),
+		Silent: errors.As(err, &noStart) && noStart.Stage == "",
+	}
 }
 
 // startError is a failure of the detached process, told in its own words and
@@ -41,25 +51,23 @@ type startError struct {
 
 func (e *startError) Error() string { return e.text }
 
-// detach runs this program again in its own session, with its output in logPath,
-// and waits until it serves or has failed. uWSGI's daemonize returns at once
-// and always says 0; here the exit code is the truth.
-func detach(ctx context.Context, logPath string) (pid int, err error) {
-	log, err := openAppend(logPath)
+// detach runs this program again in its own session, with its output in output
+// and its log in logPath, often the same file, and waits until it serves or has
+// failed. uWSGI's daemonize returns at once and always says 0; here the exit
+// code is the truth.
+func detach(ctx context.Context, output, logPath string) (pid int, err error) {
+	out, err := openAppend(output)
 	if err != nil {
 		return 0, err
 	}
-	defer log.Close()
-	before, err := log.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, fmt.Errorf("daemonize to %s: %w", logPath, err)
-	}
+	defer out.Close()
+	outputSince, logSince := size(output), size(logPath)
 	read, write, err := os.Pipe()
 	if err != nil {
 		return 0, fmt.Errorf("daemonize: %w", err)
 	}
 	defer read.Close()
-	cmd, err := startDetached(log, write)
+	cmd, err := startDetached(out, write)
 	write.Close()
 	if err != nil {
 		return 0, fmt.Errorf("daemonize: %w", err)
@@ -69,10 +77,13 @@ func detach(ctx context.Context, logPath string) (pid int, err error) {
 	defer stop()
 	var o outcome
 	if err := json.NewDecoder(read).Decode(&o); err != nil {
-		return 0, diedSilently(cmd, logPath, before)
+		return 0, diedSilently(cmd, output, outputSince)
 	}
 	if o.Error != "" {
 		_ = cmd.Wait()
+		if o.Silent {
+			o.Error += lastWordsIn(logPath, logSince)
+		}
 		return 0, &startError{code: o.Code, text: o.Error}
 	}
 	return o.PID, cmd.Process.Release()
@@ -93,8 +104,8 @@ func startDetached(log, status *os.File) (*exec.Cmd, error) {
 }
 
 // diedSilently reports a process that ended without a message: killed, or a
-// panic before main. What it wrote to the log since the launch says why.
-func diedSilently(cmd *exec.Cmd, logPath string, before int64) error {
+// panic before main. What it wrote since the launch says why.
+func diedSilently(cmd *exec.Cmd, output string, since int64) error {
 	err := cmd.Wait()
 	code := exitRuntime
 	var exit *exec.ExitError
@@ -102,10 +113,25 @@ func diedSilently(cmd *exec.Cmd, logPath string, before int64) error {
 		code = exit.ExitCode()
 	}
 	text := fmt.Sprintf("the daemon ended before it was ready (%v)", cmd.ProcessState)
-	if words := strings.TrimSpace(tail(logPath, before, lastWords)); words != "" {
-		text += "; its log " + logPath + " says:\n" + words
+	return &startError{code: code, text: text + lastWordsIn(output, since)}
+}
+
+// lastWordsIn quotes the end of what was written to the log at path.
+func lastWordsIn(path string, since int64) string {
+	words := quoted(tail(path, since, lastWords))
+	if words == "" {
+		return ""
 	}
-	return &startError{code: code, text: text}
+	return "\nthe log " + path + ":" + words
+}
+
+// size is where a log ends; one that is not there yet begins at its beginning.
+func size(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }
 
 // daemonStatus is the detached master's end of the pipe. The zero value belongs

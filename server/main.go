@@ -36,7 +36,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 	daemon := inDaemon()
 	defer func() {
 		if err != nil {
-			daemon.tell(outcome{Code: exitCode(err), Error: err.Error()})
+			daemon.tell(failed(err))
 		}
 	}()
 	s, err := state(apps, configPath)
@@ -44,7 +44,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 		return 0, err
 	}
 	if s.Config.Daemonize != "" && !daemon.detached() {
-		return detach(ctx, s.Config.Daemonize)
+		return detach(ctx, s.Config.Daemonize, logTarget(s.Config))
 	}
 	if err := settle(s.Config); err != nil {
 		return 0, err

@@ -29,10 +29,12 @@ func apps() []server.App {
 		}},
 		{Name: "panics-at-start", New: func(context.Context) (http.Handler, error) { panic("the chimney is on fire") }},
 		{Name: "hangs-at-start", New: func(ctx context.Context) (http.Handler, error) {
+			fmt.Println("hanging")
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}},
 		{Name: "exits-at-start", New: func(context.Context) (http.Handler, error) {
+			fmt.Println("no licence found") // as log.Fatal does
 			os.Exit(7)
 			return nil, nil
 		}},
