@@ -39,12 +39,12 @@ func openSite(cfg config.Config) (*site, error) {
 	}
 	out.adopt()
 	s := &site{cfg: cfg, out: out, log: newLogger(out, cfg), hush: func() {}}
-	if cfg.Pidfile == "" {
-		return s, nil
+	if cfg.Pidfile != "" {
+		if s.pid, err = lockPidfile(cfg.Pidfile); err != nil {
+			return nil, errors.Join(err, out.close())
+		}
 	}
-	if s.pid, err = lockPidfile(cfg.Pidfile); err != nil {
-		return nil, errors.Join(err, out.close())
-	}
+	s.log.Info("starting", "pid", os.Getpid(), "config", orDefault(cfg.File, "embedded default"), "build", buildID(), "ostler", Version)
 	return s, nil
 }
 
@@ -60,6 +60,7 @@ func (s *site) close() error {
 	if s.pid != nil {
 		errs = append(errs, s.pid.release(s.cfg.Vacuum))
 	}
+	s.log.Info("ended", "pid", os.Getpid()) // the last line of this life, whatever came before
 	return errors.Join(append(errs, s.out.close())...)
 }
 
