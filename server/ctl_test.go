@@ -57,7 +57,8 @@ func TestReloadWhileReloading(t *testing.T) {
 		out, code := i.Command("reload")
 		first <- fmt.Sprint(code, out)
 	}()
-	i.WaitFor("a reload runs", func(s stats.Snapshot) bool { return s.State == "reloading" })
+	// From here on the first reload does not look at the file any more.
+	i.Until("its first worker is being built", func() bool { return strings.Contains(i.Log(), "hanging") })
 	if out, code := i.Command("reload"); code != 4 || !strings.Contains(out, "another reload is running") {
 		t.Errorf("second reload: exit code %d, want 4\n%s", code, out)
 	}
