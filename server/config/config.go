@@ -33,7 +33,8 @@ type Config struct {
 
 	// What is served.
 	Binary string // the app's executable, for `ostler run`
-	Module string // "" means the only registered app
+	Module string // the app at "/"; "" means the only registered app, or with Mounts none
+	Mounts []Mount
 
 	// Processes.
 	Processes int

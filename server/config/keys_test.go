@@ -46,6 +46,9 @@ func keyCases() []keyCase {
 		good("module", `"shop"`, "shop", func(c Config) any { return c.Module }),
 		bad("module", `""`, "empty"), bad("module", `7`, "want a string, have the number 7"),
 		good("binary", `"bin/shop"`, "/srv/app/bin/shop", func(c Config) any { return c.Binary }),
+		good("mount", `[{path = "/a/", module = "b"}]`, []Mount{{"/a", "b", 2}}, func(c Config) any { return c.Mounts }),
+		bad("mount", `"/a=b"`, "uWSGI's form"), bad("mount", `7`, "want [[mount]] with path and module"), bad("mount", `{path = "/a"}`, "have a table"),
+		bad("mount", `[]`, "empty array"), bad("mount", `["/a"]`, "mount[0]: want [[mount]]"),
 		bad("binary", `"~/bin/shop"`, `"~" is not expanded`), bad("binary", `"$HOME/shop"`, "variables"),
 		bad("binary", `"app.toml"`, "is this configuration file"),
 

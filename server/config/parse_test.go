@@ -85,7 +85,7 @@ func TestProblemsCarryTheLineTheyAreOn(t *testing.T) {
 		"dotted key":                             {"socket = 'a'\nenv.PORT = 80\n", []string{"2: env.PORT: want a string"}},
 		"key in a table":                         {"socket = 'a'\n[env]\nA = ''\n\nB = 1\n", []string{"5: env.B: want a string"}},
 		"key in an inline table":                 {"socket = 'a'\nenv = { A = '', B = 1 }\n", []string{"2: env.B: want a string"}},
-		"array of tables":                        {"socket = 'a'\n[[mount]]\npath = '/'\n[[mount]]\npath = '/b'\n", []string{"2: mount: not supported yet"}},
+		"array of tables":                        {"socket = 'a'\n[[mount]]\npath = '/'\nmodule = 'a'\n[[mount]]\npath = '/b'\n", []string{"3: mount[0].path: the app at", "5: mount[1]: has no module"}},
 		"option caught below a table":            {"socket = 'a'\n[env]\nA = ''\nlogto = '/x'\n", []string{"4: env.logto: stands below [env] but is an option"}},
 		"a table of uWSGI's ini":                 {"[uwsgi]\nsocket = 'a'\n", []string{"1: socket: nothing to serve on", "1: uwsgi: unknown table; all options but env"}},
 		"CRLF and BOM":                           {"\ufeffsocket = 'a'\r\nlisten = 0\r\n", []string{"2: listen: 0 is"}},

@@ -67,8 +67,11 @@ const (
 func served(c *Config) []option {
 	return []option{
 		{"module", "string", "", "the only registered app",
-			"Name of the app that is served at `/`, as the program registered it. Needed only if the program registers more than one.",
+			"Name of the app that is served at `/`, as the program registered it. Needed if the program registers more than one, unless all that is served stands below `[[mount]]`.",
 			"`module`, with the name of a registered app instead of a Python module", text(&c.Module)},
+		{"mount", formMount, "", "",
+			"An app below a path prefix, as often as there are apps; like every table it stands at the end of the file. The longest prefix wins, in whole segments: `/shop` takes `/shop/cart` and not `/shopping`. The app sees the path without the prefix and can ask for the prefix (`server.ScriptName`, `server.Link`). `/shop` itself is redirected to `/shop/`. What no mount takes is for `module`; without `module` it is answered 404. An app that is mounted twice is still made once.",
+			"`mount = /shop=shop` with `manage-script-name`", mounts(&c.Mounts)},
 		{"binary", formPath, "", "",
 			"The app's program, for `ostler run`. An app that is started directly (`hello --config hello.toml`) does not need it.",
 			"`binary-path`, roughly", ownFile(&c.Binary)},
