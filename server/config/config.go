@@ -55,6 +55,7 @@ type Config struct {
 	ChmodSocket FileMode
 	ChownSocket string // "user" or "user:group", "" leaves the owner
 	AllowFrom   []netip.Prefix
+	Trusted     Peers // trusted-proxies
 	Stats       Address // zero is off
 	Control     Address // zero: see ControlPath
 
@@ -81,8 +82,15 @@ type Config struct {
 
 // Socket is an address to serve on and the protocol spoken there.
 type Socket struct {
-	Proto   string // "uwsgi" or "http"
-	Address Address
+	Proto     string // "uwsgi", "http" or "https"
+	Address   Address
+	Cert, Key string `json:",omitempty"` // absolute paths of PEM files; https only
+}
+
+// Peers is a set of those who may connect.
+type Peers struct {
+	Networks []netip.Prefix
+	Unix     bool // everyone on a unix socket
 }
 
 // Default is what runs without a file: the first minute needs none.

@@ -100,7 +100,7 @@ pidfile = "site.pid"
 
 A file with every key is server/config/testdata/complete.toml.
 
-- All keys stand at the top of the file, without a header. Only ` + "`[[mount]]`" + ` and ` + "`[env]`" + ` are tables, and come last.
+- All keys stand at the top of the file, without a header. Only ` + "`[[https-socket]]`, `[[mount]]`" + ` and ` + "`[env]`" + ` are tables, and come last.
 - A key that is not known, a value of the wrong kind or out of range, or keys that contradict each other: the server does not
   start. All problems are printed at once, each as ` + "`file:line: key: what is wrong`" + `, and the exit code is 2.
   ` + "`check`" + ` does the same without starting.

@@ -14,7 +14,7 @@ func foreignKeys() []foreign {
 	return []foreign{
 		// Another key of ours does it.
 		{"http http-to http-processes http-workers", useKey + "http-socket, the workers speak HTTP themselves"},
-		{"https https2", useKey + "a web server in front until https-socket is supported"},
+		{"https https2", useKey + "[[https-socket]] with address, cert and key below it"},
 		{"http11-socket", useKey + "http-socket"},
 		{"http-timeout so-send-timeout", useKey + "socket-timeout"},
 		{"uwsgi-socket shared-socket", useKey + "socket"},

@@ -27,9 +27,9 @@ func bad(key, value, reason string) keyCase {
 
 func seconds(n int) Duration { return Duration(time.Duration(n) * time.Second) }
 
-func tcp(proto, addr string) Socket { return Socket{proto, Address{"tcp", addr}} }
+func tcp(proto, addr string) Socket { return Socket{Proto: proto, Address: Address{"tcp", addr}} }
 
-func unix(proto, addr string) Socket { return Socket{proto, Address{"unix", addr}} }
+func unix(proto, addr string) Socket { return Socket{Proto: proto, Address: Address{"unix", addr}} }
 
 func networks(s ...string) (out []netip.Prefix) {
 	for _, one := range s {
@@ -77,9 +77,16 @@ func keyCases() []keyCase {
 		bad("socket", `"127.0.0.1:80/"`, "port"), bad("socket", `"@"`, "no name"), bad("socket", `"a\u0000b"`, "NUL"),
 		bad("socket", `"/`+long+`"`, "bytes long, the kernel takes"), bad("socket", `"127.0.0.1:+80"`, "port"),
 		bad("socket", `"~/a.sock"`, "not expanded"), bad("socket", `"127.0.0.1:1"`, "already taken by http-socket"),
-		good("http-socket", `"./a.sock"`, Socket{"http", Address{"unix", "/srv/app/a.sock"}}, func(c Config) any { return c.Sockets[0] }),
+		good("http-socket", `"./a.sock"`, unix("http", "/srv/app/a.sock"), func(c Config) any { return c.Sockets[0] }),
 		good("http-socket", `":8000"`, tcp("http", ":8000"), func(c Config) any { return c.Sockets[0] }),
 		bad("http-socket", `true`, "want a string, have true"), bad("http-socket", `{a = 1}`, "have a table"),
+		good("https-socket", `[{address = ":8443", cert = "a.pem", key = "/b.key"}]`,
+			[]Socket{{"https", Address{"tcp", ":8443"}, "/srv/app/a.pem", "/b.key"}}, sockets),
+		bad("https-socket", `"127.0.0.1:8443,a.pem,a.key"`, "want [[https-socket]] with address, cert and key"), bad("https-socket", `[]`, "empty array"),
+		bad("https-socket", `[{address = ":8443", cert = "a.pem"}]`, "https-socket[0]: has no key"),
+		bad("https-socket", `[{address = 8443, cert = "a", key = "a"}]`, "https-socket[0].address: want a string"),
+		bad("https-socket", `[{address = ":8443", cert = "~/a", key = "a"}]`, "not expanded"),
+		bad("https-socket", `[{address = ":8443", cert = "", key = "a"}]`, "https-socket[0].cert: empty"),
 		good("listen", `65535`, 65535, func(c Config) any { return c.Listen }), bad("listen", `0`, "too few"),
 		good("chmod-socket", `"666"`, FileMode(0o666), func(c Config) any { return c.ChmodSocket }),
 		bad("chmod-socket", `660`, "in quotes"), bad("chmod-socket", `"0680"`, "octal"), bad("chmod-socket", `"1777"`, "octal"),
@@ -90,6 +97,10 @@ func keyCases() []keyCase {
 		good("allow-from", `["10.0.0.1", "fd00::/8"]`, networks("10.0.0.1/32", "fd00::/8"), func(c Config) any { return c.AllowFrom }),
 		bad("allow-from", `[]`, "empty array"), bad("allow-from", `"10.1.2.3/8"`, `want "10.0.0.0/8"`), bad("allow-from", `"nginx"`, "neither"),
 		bad("allow-from", `"::ffff:10.0.0.1"`, "neither"), bad("allow-from", `[1]`, "allow-from[0]: want a string"),
+		good("trusted-proxies", `["10.0.0.1", "unix", "fd00::/8"]`, Peers{networks("10.0.0.1/32", "fd00::/8"), true}, func(c Config) any { return c.Trusted }),
+		good("trusted-proxies", `"unix"`, Peers{Unix: true}, func(c Config) any { return c.Trusted }),
+		bad("trusted-proxies", `true`, "want a string"), bad("trusted-proxies", `["unix", "nginx"]`, "trusted-proxies[1]: \"nginx\" is neither"),
+		bad("trusted-proxies", `[]`, "empty array"),
 		good("stats", `"s.sock"`, Address{"unix", "/srv/app/s.sock"}, func(c Config) any { return c.Stats }),
 		bad("stats", `9191`, "want a string"), bad("stats", `"127.0.0.1:1"`, "already taken by http-socket"),
 		good("control", `"/run/c"`, Address{"unix", "/run/c"}, func(c Config) any { return c.Control }),

@@ -17,8 +17,6 @@ func laterKeys() []later {
 		static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
 	)
 	return []later{
-		{"https-socket", "let a web server in front speak TLS and pass requests to socket or http-socket"},
-		{"trusted-proxies", "use socket: the uwsgi protocol passes the client's address; on http-socket the handler reads X-Forwarded-For itself"},
 		{"harakiri", "wrap slow handlers in http.TimeoutHandler"},
 		{"max-requests", timer},
 		{"max-worker-lifetime", timer},

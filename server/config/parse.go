@@ -45,6 +45,7 @@ type parser struct {
 type listener struct {
 	path, what string
 	addr       Address
+	cert, key  string // of https
 }
 
 // file is a path of the file that must not serve two purposes.
@@ -59,6 +60,7 @@ const (
 	ownFileOnly fileKind = iota + 1
 	sharedLog            // several logs may go to one file
 	socketFile           // two sockets are compared as addresses
+	pemFile              // sockets may share one, and certificate and key may be in one
 )
 
 func newParser(name string) *parser {
@@ -232,8 +234,10 @@ func (p *parser) order(c *Config) {
 	}
 	var all []placed
 	for _, l := range p.listeners {
-		if l.what == "uwsgi" || l.what == "http" {
-			all = append(all, placed{Socket{Proto: l.what, Address: l.addr}, p.at.find(l.path)})
+		switch l.what {
+		case "uwsgi", "http", "https":
+			s := Socket{Proto: l.what, Address: l.addr, Cert: l.cert, Key: l.key}
+			all = append(all, placed{s, p.at.find(l.path)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b placed) int { return a.line - b.line })

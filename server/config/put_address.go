@@ -27,7 +27,7 @@ func (in input) address(what string) (Address, bool) {
 		in.errorf("%v", err)
 		return Address{}, false
 	}
-	in.p.listeners = append(in.p.listeners, listener{in.path, what, a})
+	in.p.listeners = append(in.p.listeners, listener{path: in.path, what: what, addr: a})
 	if a.IsUnixPath() {
 		in.p.files = append(in.p.files, file{path: in.path, name: a.Addr, kind: socketFile})
 	}
@@ -58,16 +58,34 @@ func prefixes(dst *[]netip.Prefix) put {
 	return func(in input) {
 		*dst = nil
 		in.each(func(in input) {
-			v, ok := in.text()
-			if !ok {
+			in.prefix(dst)
+		})
+	}
+}
+
+func (in input) prefix(dst *[]netip.Prefix) {
+	v, ok := in.text()
+	if !ok {
+		return
+	}
+	p, err := parsePrefix(v)
+	if err != nil {
+		in.errorf("%v", err)
+		return
+	}
+	*dst = append(*dst, p)
+}
+
+// peers are networks, and "unix" for a peer without an address.
+func peers(dst *Peers) put {
+	return func(in input) {
+		*dst = Peers{}
+		in.each(func(in input) {
+			if in.val == "unix" {
+				dst.Unix = true
 				return
 			}
-			p, err := parsePrefix(v)
-			if err != nil {
-				in.errorf("%v", err)
-				return
-			}
-			*dst = append(*dst, p)
+			in.prefix(&dst.Networks)
 		})
 	}
 }

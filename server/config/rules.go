@@ -38,8 +38,8 @@ func (p *parser) deriveControl(c *Config) {
 
 func (p *parser) haveSocket() {
 	// In a broken file the socket may be what could not be read.
-	if !p.broken && !p.given("socket") && !p.given("http-socket") {
-		p.conflict("socket", "nothing to serve on: set socket (uwsgi, behind nginx) or http-socket")
+	if !p.broken && !p.given("socket") && !p.given("http-socket") && !p.given("https-socket") {
+		p.conflict("socket", "nothing to serve on: set socket (uwsgi, behind nginx), http-socket or [[https-socket]]")
 	}
 }
 

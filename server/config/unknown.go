@@ -20,7 +20,7 @@ func whyUnknown(key string, isTable bool) string {
 		return didYouMean(near)
 	}
 	if isTable {
-		return "unknown table; all options but env and mount stand at the top of the file, without a [header]"
+		return "unknown table; all options but env, mount and https-socket stand at the top of the file, without a [header]"
 	}
 	return "unknown key"
 }

@@ -49,7 +49,8 @@ type Retire struct {
 	Reason string
 }
 
-// Socket names a listener. Proto is the protocol spoken on it, "uwsgi" or "http".
+// Socket names a listener. Proto is the protocol spoken on it: "uwsgi", "http" or
+// "https".
 type Socket struct {
 	Name  string // "127.0.0.1:8000", "/run/x.sock", "@abstract"
 	Proto string
