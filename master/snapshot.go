@@ -46,6 +46,9 @@ type processView struct {
 func (l *loop) publish() {
 	m := l.machine
 	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome}
+	if last := l.master.view.Load(); last != nil { // a stop has no live generation; it drains this one
+		v.generation, v.build = last.generation, last.build
+	}
 	if g := m.live; g != nil {
 		v.generation, v.build = g.id, g.build
 		v.sockets = l.gens[g.id].sockets

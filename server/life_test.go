@@ -46,7 +46,10 @@ func TestTermFinishesRunningRequests(t *testing.T) {
 	overHTTP := inside(t, i, gate, i.HTTP("http").Transport)
 	overUWSGI := inside(t, i, gate, i.UWSGI("uwsgi"))
 	i.Signal(syscall.SIGTERM)
-	i.WaitFor("the master is stopping", func(s stats.Snapshot) bool { return s.State == "stopping" })
+	s := i.WaitFor("the master is stopping", func(s stats.Snapshot) bool { return s.State == "stopping" })
+	if s.Generation != 1 || s.Build == "" {
+		t.Errorf("while it stops, the stats show generation %d, build %q", s.Generation, s.Build)
+	}
 	i.Until("the socket accepts nobody", func() bool { return through(i.UWSGI("uwsgi")) != nil })
 	gate.Open()
 	for _, answer := range []<-chan error{overHTTP, overUWSGI} {
