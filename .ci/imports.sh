@@ -9,11 +9,13 @@ module=github.com/seed17661985/ostler
 
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
 prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
+websocket=github.com/coder/websocket
 
 # package | own packages it may import | third-party modules it may import
 law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
+examples/chat    | server                                                          | $websocket
 server/servertest| server server/uwsgi stats                                       | $goleak
 server           | server/config server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
@@ -28,11 +30,12 @@ stats/endpoint   | stats                                                        
 "
 
 # Tests may import, besides what their package may: these modules, everywhere ...
-test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml"
+test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml $websocket"
 # ... and these own packages, where a test needs a neighbour to talk to.
 test_law="
 cmd/ostler       | server/servertest
 examples/*       | server/servertest stats server/uwsgi
+examples/chat    | server/servertest stats
 server           | server/servertest
 master           | worker
 worker           | stats server/uwsgi
