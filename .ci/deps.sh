@@ -8,6 +8,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); } # command, Debian pack
 need nginx nginx-light
 need uwsgi uwsgi-core
 need curl curl
+need ip iproute2 # a network of its own for the embedded default
 need chromium chromium # examples/chat
 need make make
 need cc gcc # the race detector needs cgo
