@@ -22,6 +22,7 @@ type response struct {
 	body    body
 
 	slot     int
+	app      int // see Charge
 	arrived  time.Time
 	began    time.Time // when it got its slot
 	holds    bool      // the slot is not given back yet
@@ -66,7 +67,7 @@ func (w *response) panicked(v any) {
 	if v == http.ErrAbortHandler { // the application's own wish
 		panic(v)
 	}
-	w.pool.rows[w.slot].AddException()
+	w.pool.rows[w.slot].AddException(w.app)
 	if w.pool.opts.OnPanic != nil {
 		w.pool.opts.OnPanic(w.request, v, debug.Stack())
 	}
@@ -105,7 +106,7 @@ func (w *response) release() {
 		return
 	}
 	w.holds = false
-	w.pool.rows[w.slot].End(w.status, time.Since(w.began))
+	w.pool.rows[w.slot].End(w.app, w.status, time.Since(w.began))
 	w.pool.admission.release(w.slot)
 }
 
@@ -120,8 +121,13 @@ func (w *response) beforeHead(status int) {
 
 func (w *response) Header() http.Header { return w.inner.Header() }
 
+// WriteHeader keeps hints (103 and its like) from HTTP/1 peers: nginx before 1.29 takes
+// one for the whole answer and waits for its body, and browsers want them on HTTP/2 only.
 func (w *response) WriteHeader(status int) {
 	informational := status < 200 && status != http.StatusSwitchingProtocols
+	if status > http.StatusContinue && informational && w.request.ProtoMajor == 1 {
+		return
+	}
 	if w.status == 0 && !informational {
 		w.beforeHead(status)
 	}
