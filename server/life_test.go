@@ -202,6 +202,9 @@ func TestStartThatFailsSaysWhy(t *testing.T) {
 				if code != 3 || !words.MatchString(out) {
 					t.Errorf("exit code %d, want 3 and %s in:\n%s", code, words, out)
 				}
+				if strings.Contains(out, "build: ") {
+					t.Errorf("the worker says again what its master says:\n%s", out)
+				}
 				left, err := filepath.Glob(filepath.Join(dir, "*"))
 				if err != nil {
 					t.Fatal(err)

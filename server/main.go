@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/worker"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -18,8 +19,12 @@ import (
 // and ends the process with the exit code of the README.
 func Main(apps ...App) {
 	err := runWorker(apps)
-	if errors.Is(err, control.ErrNotWorker) {
+	var told *worker.FailedError
+	switch {
+	case errors.Is(err, control.ErrNotWorker):
 		err = Command(context.Background(), os.Args, apps...)
+	case errors.As(err, &told):
+		err = quiet(err) // the master says it, where the operator reads
 	}
 	os.Exit(Report(os.Stderr, filepath.Base(os.Args[0]), err))
 }

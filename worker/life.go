@@ -82,6 +82,16 @@ func (l *life) run() error {
 	return l.drain(ask)
 }
 
+// FailedError ends a life that did not come to serving. Under a master the text was sent to
+// it, and need not be said again.
+type FailedError struct {
+	Stage string
+	Err   error
+}
+
+func (e *FailedError) Error() string { return fmt.Sprintf("%s: %v", e.Stage, e.Err) }
+func (e *FailedError) Unwrap() error { return e.Err }
+
 // fail ends a life that has not come to serving.
 func (l *life) fail(stage string, err error) error {
 	l.endAppCtx()
@@ -89,7 +99,7 @@ func (l *life) fail(stage string, err error) error {
 		_ = ln.Close()
 	}
 	l.report(control.Failed{Stage: stage, Err: err.Error()})
-	return errors.Join(fmt.Errorf("%s: %w", stage, err), l.move(Done))
+	return errors.Join(&FailedError{Stage: stage, Err: err}, l.move(Done))
 }
 
 // startHeart beats until the function it returns is called.
