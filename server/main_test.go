@@ -22,6 +22,7 @@ func apps() []server.App {
 	return []server.App{
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
+		server.Handler("endless", http.HandlerFunc(endless)),
 		server.Handler("surroundings", http.HandlerFunc(surroundings)),
 		server.Handler("panics", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the handler's own words") })),
 		{Name: "refuses", New: func(context.Context) (http.Handler, error) {
