@@ -23,9 +23,12 @@ func runCommand() *cli.Command {
 // handOver becomes the program of the file with these arguments before its
 // --config. It returns only if there is no such program.
 func handOver(ctx context.Context, path string, args ...string) error {
-	binary, err := binaryOf(path)
+	binary, module, err := peek(path)
 	if err != nil {
 		return err
+	}
+	if binary == "" && module != "" && module != demo().Name {
+		return server.UsageError(fmt.Errorf("%s: module %q is not in ostler: name the program that has it with binary = \"...\", or start that program", path, module))
 	}
 	if path != "" {
 		args = append(args, "--config", path)
@@ -37,12 +40,12 @@ func handOver(ctx context.Context, path string, args ...string) error {
 	return fmt.Errorf("%s: run binary %s: %w", path, binary, err)
 }
 
-// binaryOf reads the one key that this command needs. Everything else in the
-// file is judged by the program it belongs to.
-func binaryOf(path string) (string, error) {
+// peek reads the keys that this command needs. Everything else in the file is
+// judged by the program it belongs to.
+func peek(path string) (binary, module string, err error) {
 	if path == "" {
-		return "", nil
+		return "", "", nil
 	}
 	cfg, err := config.Peek(path)
-	return cfg.Binary, err
+	return cfg.Binary, cfg.Module, err
 }
