@@ -17,7 +17,8 @@ cmd/ostler       | server server/config stats                                   
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
 server/servertest| server server/uwsgi stats                                       | $goleak
-server           | server/config server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
+server/forwarded |                                                                 |
+server           | server/config server/forwarded server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog

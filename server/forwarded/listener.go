@@ -1,0 +1,165 @@
+package forwarded
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options configure a Listener.
+type Options struct {
+	Trust Trust
+
+	// HeaderTimeout limits the wait for a PROXY header, or for the bytes that show that
+	// there is none. Zero means no limit.
+	HeaderTimeout time.Duration
+
+	// OnRefuse is told why a connection is ended. May be nil.
+	OnRefuse func(peer net.Addr, err error)
+}
+
+// Listener reads the PROXY header of each connection of ln whose peer is trusted. A
+// header is not demanded: a proxy that speaks HTTP has the X-Forwarded fields instead.
+//
+// The header is read by the first call of RemoteAddr or Read, and not by Accept, which
+// must not wait for anybody.
+func Listener(ln net.Listener, o Options) net.Listener {
+	if !o.Trust.Anybody() {
+		return ln
+	}
+	return &listener{ln, o}
+}
+
+type listener struct {
+	net.Listener
+	opts Options
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil || !l.opts.Trust.Peer(c.RemoteAddr()) {
+		return c, err
+	}
+	return &conn{Conn: c, opts: &l.opts}, nil
+}
+
+// conn is a connection from a trusted peer.
+type conn struct {
+	net.Conn
+	opts *Options
+	once sync.Once
+
+	// Written in once.
+	source net.Addr // nil: the peer itself
+	err    error    // what every Read answers
+
+	behind []byte // read after the header and not handed out; owned by Read
+}
+
+// RemoteAddr is the client as the proxy names it.
+//
+// It comes before any deadline that a server sets, so it brings its own.
+func (c *conn) RemoteAddr() net.Addr {
+	c.once.Do(func() {
+		if t := c.opts.HeaderTimeout; t > 0 {
+			_ = c.SetReadDeadline(time.Now().Add(t))
+			defer c.SetReadDeadline(time.Time{})
+		}
+		c.readHeader()
+	})
+	if c.source != nil {
+		return c.source
+	}
+	return c.Conn.RemoteAddr()
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	c.once.Do(c.readHeader)
+	if len(c.behind) > 0 {
+		n := copy(b, c.behind)
+		if c.behind = c.behind[n:]; len(c.behind) == 0 {
+			c.behind = nil // the memory of the header
+		}
+		return n, nil
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *conn) readHeader() {
+	var b []byte
+	for {
+		source, n, err := parse(b)
+		switch {
+		case err == nil:
+			if source.IsValid() {
+				c.source = net.TCPAddrFromAddrPort(source)
+			}
+			c.behind = b[n:]
+			return
+		case err == errNone:
+			c.behind = b
+			return
+		case err != errShort:
+			c.refuse(err)
+			return
+		}
+		if cap(b)-len(b) < 256 {
+			b = append(make([]byte, 0, max(512, 2*cap(b))), b...)
+		}
+		n, err = c.Conn.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil && n == 0 {
+			c.interrupted(b, err)
+			return
+		}
+	}
+}
+
+// interrupted is the end of a connection before it was clear what it is. One that said
+// nothing at all is a health check, or was kept in stock.
+func (c *conn) interrupted(b []byte, err error) {
+	if len(b) == 0 || err == io.EOF {
+		c.behind, c.err = b, err
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errors.New("the PROXY header did not come in time")
+	}
+	c.refuse(err)
+}
+
+func (c *conn) refuse(err error) {
+	c.err = err
+	if c.opts.OnRefuse != nil {
+		c.opts.OnRefuse(c.Conn.RemoteAddr(), err)
+	}
+}
+
+// NetConn gives the connection as the listener made it.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
+func (c *conn) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.Conn, src) }
+
+// CloseWrite shuts down the writing side.
+func (c *conn) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SyscallConn gives access to the socket. What was read with the header is not there.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := c.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
