@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -52,7 +53,8 @@ func visit(t *testing.T, client *http.Client, url string) *visitor {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	t.Cleanup(cancel)
-	ws, _, err := websocket.Dial(ctx, url+"room", &websocket.DialOptions{HTTPClient: client})
+	ws, _, err := websocket.Dial(ctx, url+"room", &websocket.DialOptions{
+		HTTPClient: client, HTTPHeader: http.Header{"Origin": {strings.TrimSuffix(url, "/")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +94,27 @@ func (v *visitor) leftWith() websocket.StatusCode {
 	}
 }
 
-// The same room, whatever the way: http alone, and uwsgi behind nginx. A visitor is counted,
-// holds no slot, and is asked to come again when the worker goes.
+// proxyPass is what docs/operations.md says that nginx needs over http.
+const proxyPass = `server {
+	listen 127.0.0.1:%d;
+	location / {
+		proxy_pass http://unix:%s/http;
+		proxy_http_version 1.1;
+		proxy_set_header Upgrade $http_upgrade;
+		proxy_set_header Connection upgrade;
+		proxy_set_header Host $http_host;
+	}
+}`
+
+// The same room, whatever the way: http alone, and nginx over uwsgi and over http. A visitor
+// is counted, holds no slot, and is asked to come again when the worker goes.
 func TestEveryWayLeadsIntoTheRoom(t *testing.T) {
 	t.Parallel()
 	chat, url := behindNginx(t)
+	port := servertest.Port(t)
+	servertest.Nginx(t, port, fmt.Sprintf(proxyPass, port, chat.Dir))
 	direct, proxied := visit(t, chat.HTTP("http"), "http://chat.example/"), visit(t, http.DefaultClient, url)
+	byHTTP := visit(t, http.DefaultClient, fmt.Sprintf("http://127.0.0.1:%d/", port))
 	proxied.say("hello from behind nginx")
 	if e := direct.hears("said"); e.Lines[0].Text != "hello from behind nginx" {
 		t.Errorf("heard %+v", e)
@@ -108,15 +125,18 @@ func TestEveryWayLeadsIntoTheRoom(t *testing.T) {
 			t.Errorf("heard %+v", e)
 		}
 	}
-	s := chat.WaitFor("two websockets and no request", func(s stats.Snapshot) bool {
-		return s.Workers[0].Upgraded == 2 && s.Workers[0].Status == stats.Idle
+	if e := byHTTP.hears("said"); e.Lines[0].Text != "hello from behind nginx" {
+		t.Errorf("heard %+v", e)
+	}
+	s := chat.WaitFor("three websockets and no request", func(s stats.Snapshot) bool {
+		return s.Workers[0].Upgraded == 3 && s.Workers[0].Status == stats.Idle
 	})
 	old := s.Workers[0].PID
 
 	if out, code := chat.Command("reload"); code != 0 {
 		t.Fatalf("reload: %d %s", code, out)
 	}
-	for name, v := range map[string]*visitor{"http": direct, "uwsgi": proxied} {
+	for name, v := range map[string]*visitor{"http": direct, "nginx and uwsgi": proxied, "nginx and http": byHTTP} {
 		if code := v.leftWith(); code != websocket.StatusServiceRestart {
 			t.Errorf("over %s the goodbye is %d, want 1012", name, code)
 		}
@@ -124,8 +144,8 @@ func TestEveryWayLeadsIntoTheRoom(t *testing.T) {
 	s = chat.WaitFor("nobody is left in the old worker", func(s stats.Snapshot) bool {
 		return s.Workers[0].PID != old && s.Workers[0].Upgraded == 0 && !servertest.Alive(old)
 	})
-	if n := s.Workers[0].Upgrades; n != 2 {
-		t.Errorf("%d upgrades are counted, want 2", n)
+	if n := s.Workers[0].Upgrades; n != 3 {
+		t.Errorf("%d upgrades are counted, want 3", n)
 	}
 	for _, bad := range []string{"[ERROR]", "cut by the drain limit", "mercy is over"} {
 		if strings.Contains(chat.Log(), bad) {
