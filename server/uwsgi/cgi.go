@@ -22,6 +22,7 @@ type cgi struct {
 	remoteAddr, remotePort field
 	scheme, https          field
 	contentLength          field
+	chunked, sized         bool // how the client sent its body
 	header                 http.Header
 	connection, upgrade    []string // hop-by-hop, kept aside for a real upgrade
 	mounted                bool     // modifier 30
@@ -106,10 +107,13 @@ func (c *cgi) addHeader(name, value string) error {
 		c.connection = append(c.connection, value)
 	case "Upgrade":
 		c.upgrade = append(c.upgrade, value)
-	case "Content-Length", "Content-Type":
-		// CONTENT_LENGTH and CONTENT_TYPE say this, and only they do.
+	case "Content-Length":
+		c.sized = true // CONTENT_LENGTH says how long
+	case "Content-Type":
+		// CONTENT_TYPE says this, and only it does.
 	case "Transfer-Encoding":
 		// nginx removes the chunks and leaves the header. There is no encoding here.
+		c.chunked = true
 	case "Proxy":
 		// Would become the variable HTTP_PROXY of a CGI child ("httpoxy").
 	case "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer":
@@ -128,8 +132,15 @@ func (c *cgi) completeHeader() error {
 		}
 		c.header["Content-Type"] = []string{v}
 	}
-	if v := c.contentLength.value; v != "" {
+	switch v := c.contentLength.value; {
+	case v == "0" && !c.sized && !mayHaveBody(c.method.value):
+		// lighttpd says so of every request; the client did not.
+	case v != "":
 		c.header["Content-Length"] = []string{v}
+	case c.chunked:
+		// uWSGI's http router passes such a request on without its body. A handler that
+		// got an empty one would store it.
+		return refuse(http.StatusLengthRequired, "the front end did not pass the chunked request body on")
 	}
 	// A websocket handler looks for these two. Every other use of Connection is over.
 	if len(c.upgrade) > 0 && hasToken(c.connection, "upgrade") {
@@ -145,6 +156,10 @@ func (c *cgi) completeHeader() error {
 		return refuse(http.StatusExpectationFailed, "expectation %.32q is unknown", e[0])
 	}
 	return nil
+}
+
+func mayHaveBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
 // version maps SERVER_PROTOCOL. Front ends report what their client spoke, so HTTP/2

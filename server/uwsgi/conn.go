@@ -127,7 +127,7 @@ func (c *conn) run(w *response, req *http.Request) (how ending) {
 		c.cancel(context.Canceled)
 		how = w.fail(silent)
 	}()
-	c.srv.handler().ServeHTTP(w, req)
+	c.srv.handler(req).ServeHTTP(w, req)
 	returned = true
 	c.cancel(context.Canceled)
 	how = w.finish()

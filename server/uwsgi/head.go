@@ -51,7 +51,9 @@ func (hd *head) take(key string, values []string) bool {
 		return false
 	case "Transfer-Encoding", "Trailer", "Keep-Alive", "Proxy-Connection":
 		return false
-	case "Connection":
+	case "Connection", "Upgrade":
+		// nginx relays an Upgrade that upgrades nothing to an HTTP/2 client too, which
+		// must take that for a broken stream (RFC 9113 8.2.2).
 		return hd.status == http.StatusSwitchingProtocols
 	case "Content-Type":
 		hd.hasType = true

@@ -41,6 +41,7 @@ func TestHeadOnTheWire(t *testing.T) {
 		{"length nonsense", 200, http.Header{"Content-Length": {"-7"}}, "", "HTTP/1.1 200 OK\r\n" + date + end},
 		{"hop by hop", 200, http.Header{"Transfer-Encoding": {"chunked"}, "Connection": {"keep-alive"}, "Keep-Alive": {"5"}, "Trailer": {"X"}, "Trailer:X": {"1"}}, "", "HTTP/1.1 200 OK\r\n" + date + end},
 		{"the same in lower case", 200, http.Header{"transfer-encoding": {"chunked"}, "content-length": {"3"}}, "", "HTTP/1.1 200 OK\r\n" + date + "Content-Length: 3\r\n" + end},
+		{"upgrade that is none", 426, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}, "", "HTTP/1.1 426 Upgrade Required\r\n" + date + end},
 		{"upgrade", 101, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}, "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + date + "\r\n"},
 		{"204", 204, http.Header{"Content-Length": {"5"}}, "x", "HTTP/1.1 204 No Content\r\n" + date + end},
 		{"304", 304, http.Header{"Content-Length": {"5"}, "Content-Type": {"a/b"}, "Etag": {`"1"`}}, "", "HTTP/1.1 304 Not Modified\r\nEtag: \"1\"\r\n" + date + end},

@@ -126,6 +126,7 @@ func TestPathInfoDecidesTheRoute(t *testing.T) {
 		{"no REQUEST_URI, mounted", 0, none, "/app", "/x", "/x", "", "/app/x", ""},
 		{"no REQUEST_URI, modifier 30", 30, none, "/app", "/app/x", "/x", "", "/app/x", ""},
 		{"absolute target", 0, "http://other/x?y", none, "/x", "/x", "", "", "y"},
+		{"absolute target, left whole by the router", 0, "http://other/x%2Fz?y", none, "http://other/x/z", "/x/z", "/x%2Fz", "", "y"},
 		{"asterisk", 0, "*", none, none, "*", "", "", ""},
 		{"invalid UTF-8", 0, "/%ff", none, "/\xff", "/\xff", "/%ff", "", ""},
 		{"fragment cut by nginx", 0, "/a#b", none, "/a", "/a", "", "", ""},
@@ -192,8 +193,9 @@ func TestVariablesBecomeFields(t *testing.T) {
 		{"spaces around", []string{"HTTP_X_A", " \tv "}, header("X-A"), []string{"v"}},
 		{"empty header", []string{"HTTP_X_A", ""}, header("X-A"), []string{""}},
 		{"httpoxy", []string{"HTTP_PROXY", "http://evil/"}, header("Proxy"), []string(nil)},
-		{"transfer encoding", []string{"HTTP_TRANSFER_ENCODING", "chunked"}, header("Transfer-Encoding"), []string(nil)},
-		{"the same with a dash", []string{"HTTP_TRANSFER-ENCODING", "chunked"}, header("Transfer-Encoding"), []string(nil)},
+		{"transfer encoding", []string{"HTTP_TRANSFER_ENCODING", "chunked", "CONTENT_LENGTH", "0"}, header("Transfer-Encoding"), []string(nil)},
+		{"the same with a dash", []string{"HTTP_TRANSFER-ENCODING", "chunked", "CONTENT_LENGTH", "0"}, header("Transfer-Encoding"), []string(nil)},
+		{"content length of nothing", []string{"CONTENT_LENGTH", "0"}, header("Content-Length"), []string(nil)},
 		{"content length twice", []string{"CONTENT_LENGTH", "3", "HTTP_CONTENT_LENGTH", "9"}, header("Content-Length"), []string{"3"}},
 		{"content type twice", []string{"CONTENT_TYPE", "a/b", "HTTP_CONTENT_TYPE", "c/d"}, header("Content-Type"), []string{"a/b"}},
 		{"content type empty", []string{"CONTENT_TYPE", ""}, header("Content-Type"), []string(nil)},
@@ -262,6 +264,7 @@ func TestImpossibleRequestsAreRefused(t *testing.T) {
 		{"control in the type", minimal("CONTENT_TYPE", "a\nb"), 400, "CONTENT_TYPE"},
 		{"nameless header", minimal("HTTP_", "a"), 400, "names no header"},
 		{"bad header name", minimal("HTTP_A B", "a"), 400, "names no header"},
+		{"chunked body left behind", minimal("HTTP_TRANSFER_ENCODING", "chunked", "CONTENT_LENGTH", ""), 411, "chunked"},
 		{"unknown expectation", minimal("HTTP_EXPECT", "miracles"), 417, "expectation"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -165,8 +165,13 @@ func (s *Server) doneLocked() chan struct{} {
 	return s.done
 }
 
-func (s *Server) handler() http.Handler {
-	if s.Handler != nil {
+// handler returns who answers r. "OPTIONS *" asks the server, not a resource of it, and
+// no handler expects it: net/http keeps it to itself too.
+func (s *Server) handler(r *http.Request) http.Handler {
+	switch {
+	case r.RequestURI == "*" && r.Method == http.MethodOptions:
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") })
+	case s.Handler != nil:
 		return s.Handler
 	}
 	return http.DefaultServeMux

@@ -304,9 +304,18 @@ func TestConnContextReachesTheHandler(t *testing.T) {
 	}
 }
 
+func TestOptionsOfTheServerItselfReachNoHandler(t *testing.T) {
+	r := start(t, "tcp", func(http.ResponseWriter, *http.Request) { t.Error("the handler was asked") })
+	raw := packet(t, 0, "REQUEST_METHOD", "OPTIONS", "REQUEST_URI", "*", "PATH_INFO", "*", "SERVER_PROTOCOL", "HTTP/1.1")
+	resp, body, err := answer(t, "tcp", r.addr, "OPTIONS", raw)
+	if err != nil || resp.StatusCode != http.StatusOK || resp.ContentLength != 0 || len(body) > 0 {
+		t.Errorf("got %v, %q, %v", resp, body, err)
+	}
+}
+
 func TestDefaultsWithoutFields(t *testing.T) {
 	s := &Server{}
-	if s.handler() != http.DefaultServeMux {
+	if s.handler(new(http.Request)) != http.DefaultServeMux {
 		t.Error("nil handler is not the default mux")
 	}
 }

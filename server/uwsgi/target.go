@@ -54,6 +54,10 @@ func (c *cgi) route(u *url.URL) error {
 		u.RawQuery = c.query.value
 	}
 	to := c.routePath(u.Path)
+	if u.Host != "" {
+		// uWSGI's http router does not take an absolute target apart.
+		to = strings.TrimPrefix(to, u.Scheme+"://"+u.Host)
+	}
 	if to == u.Path {
 		return nil
 	}
