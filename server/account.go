@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
 	"strings"
@@ -10,7 +11,8 @@ import (
 	"github.com/seed17661985/ostler/server/config"
 )
 
-// credential is the user that workers run as; nil leaves them the master's.
+// credential is the user that workers run as; nil leaves them the master's, also
+// when that is the user that is asked for (User= of a systemd unit).
 func credential(cfg config.Config) (*master.Credential, error) {
 	if cfg.UID == "" && cfg.GID == "" {
 		return nil, nil
@@ -23,6 +25,12 @@ func credential(cfg config.Config) (*master.Credential, error) {
 		if gid, err = lookUpGroup(cfg.GID); err != nil {
 			return nil, fmt.Errorf("gid: %w", err)
 		}
+	}
+	if int(uid) == os.Geteuid() && int(gid) == os.Getegid() {
+		return nil, nil
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("uid, gid: only root can run workers as %d:%d, and this is %d:%d", uid, gid, os.Geteuid(), os.Getegid())
 	}
 	return &master.Credential{Uid: uid, Gid: gid, Groups: groups}, nil
 }

@@ -92,7 +92,12 @@ func planCommand(apps []App) *cli.Command {
 			return err
 		}
 		if c.Bool("json") {
-			return json.NewEncoder(c.App.Writer).Encode(s)
+			text, err := encode(s)
+			if err != nil {
+				return err
+			}
+			_, err = c.App.Writer.Write(text)
+			return err
 		}
 		s.print(c.App.Writer)
 		return nil
@@ -155,7 +160,7 @@ func quiet(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &startError{code: exitCode(err)}
+	return &exitError{code: exitCode(err)}
 }
 
 func runStop(c *cli.Context) error {

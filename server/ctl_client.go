@@ -38,7 +38,7 @@ func (c *ctlClient) reload(ctx context.Context) (reloadAnswer, error) {
 	}
 	switch {
 	case a.Busy:
-		return a, &startError{code: exitBusy, text: a.Error}
+		return a, &exitError{code: exitBusy, text: a.Error}
 	case !a.OK && a.Phase != "":
 		return a, fmt.Errorf("%w (%s): %s", errRolledBack, a.Phase, a.Error)
 	case !a.OK:

@@ -39,8 +39,7 @@ type reloadAnswer struct {
 
 // stopAnswer is sent when the last worker is gone.
 type stopAnswer struct {
-	PID   int    `json:"pid"`
-	Error string `json:"error,omitempty"`
+	PID int `json:"pid"`
 }
 
 // ctl serves the control socket of one master.

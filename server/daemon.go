@@ -42,14 +42,14 @@ func failed(err error) outcome {
 	}
 }
 
-// startError is a failure of the detached process, told in its own words and
-// ending with its own exit code.
-type startError struct {
+// exitError is a failure that knows its exit code: of a detached process, of a
+// reload that is refused. An empty text was printed already.
+type exitError struct {
 	code int
 	text string
 }
 
-func (e *startError) Error() string { return e.text }
+func (e *exitError) Error() string { return e.text }
 
 // detach runs this program again in its own session, with its output in output
 // and its log in logPath, often the same file, and waits until it serves or has
@@ -84,7 +84,7 @@ func detach(ctx context.Context, output, logPath string) (pid int, err error) {
 		if o.Silent {
 			o.Error += lastWordsIn(logPath, logSince)
 		}
-		return 0, &startError{code: o.Code, text: o.Error}
+		return 0, &exitError{code: o.Code, text: o.Error}
 	}
 	return o.PID, cmd.Process.Release()
 }
@@ -113,7 +113,7 @@ func diedSilently(cmd *exec.Cmd, output string, since int64) error {
 		code = exit.ExitCode()
 	}
 	text := fmt.Sprintf("the daemon ended before it was ready (%v)", cmd.ProcessState)
-	return &startError{code: code, text: text + lastWordsIn(output, since)}
+	return &exitError{code: code, text: text + lastWordsIn(output, since)}
 }
 
 // lastWordsIn quotes the end of what was written to the log at path.

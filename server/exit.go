@@ -30,7 +30,7 @@ func exitCode(err error) int {
 		usage   *usageError
 		bad     config.Errors
 		noStart *master.StartError
-		told    *startError
+		told    *exitError
 	)
 	switch {
 	case err == nil:

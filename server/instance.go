@@ -23,7 +23,7 @@ type instance struct {
 	master *master.Master
 
 	// Owned by master's load goroutine; loads never overlap.
-	first *statement // nil once the first generation took it
+	first *master.Plan // nil once the first generation took it
 
 	// Owned by the signal goroutine.
 	asked bool // a stop was asked for
@@ -40,6 +40,10 @@ type instance struct {
 //  3. master.Run: application sockets, workers, reloads, until the last worker is gone
 //  4. the commands that wait for the end are let go when everything is removed
 func runMaster(ctx context.Context, s statement, o Options) (err error) {
+	first, err := makePlan(s)
+	if err != nil {
+		return &usageError{err}
+	}
 	st, err := openSite(s.Config)
 	if err != nil {
 		return err
@@ -51,8 +55,11 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 	if !o.exits {
 		defer commands.release()
 	}
-	i := &instance{site: st, opts: o, first: &s}
-	defer func() { err = errors.Join(err, st.close(), i.unannounced) }()
+	i := &instance{site: st, opts: o, first: &first}
+	defer func() {
+		closed := st.close() // it waits for the writer of unannounced
+		err = errors.Join(err, closed, i.unannounced)
+	}()
 	i.master = master.New(master.Options{
 		Load:    i.load,
 		Log:     i.log,
@@ -65,14 +72,16 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closeControl()
+	defer func() {
+		close(ended)
+		closeControl()
+	}()
 	if err := i.openStats(ctx, i.master); err != nil {
 		return err
 	}
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	i.watch(watch)
-	defer close(ended)
 	return i.master.Run(ctx)
 }
 
@@ -149,7 +158,7 @@ func closeControl(srv *http.Server) {
 // reopenLogs follows logrotate: first the master, so that a file of the right
 // owner is there, then the workers.
 func (i *instance) reopenLogs() {
-	if err := errors.Join(i.out.reopen(), grantLogs(i.cfg)); err != nil {
+	if err := errors.Join(i.out.reopen(), makeAccessLog(i.cfg, i.owner)); err != nil {
 		i.log.Error("log files not reopened, the old ones stay in use", "error", err)
 	}
 	i.master.ReopenLogs()

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -34,9 +33,12 @@ func (i *instance) load(ctx context.Context) (master.Plan, master.Launcher, erro
 }
 
 func (i *instance) planWith(ctx context.Context, exe *master.Executable) (master.Plan, error) {
-	if s := i.first; s != nil {
+	if p := i.first; p != nil {
 		i.first = nil
-		return makePlan(*s)
+		if i.opts.self && !isThisProgram(exe.Path()) {
+			return master.Plan{}, fmt.Errorf("%s was replaced while it started: start again", i.opts.Executable)
+		}
+		return *p, makeAccessLog(i.cfg, i.owner)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(i.cfg.StartTimeout))
 	defer cancel()
@@ -51,15 +53,12 @@ func (i *instance) planWith(ctx context.Context, exe *master.Executable) (master
 }
 
 // makePlan turns a program's statement into what the master needs, and asks the
-// machine about the names in it.
+// machine about the names in it. It changes nothing: check calls it too.
 func makePlan(s statement) (master.Plan, error) {
 	cfg := s.Config
 	cred, err := credential(cfg)
 	if err != nil {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
-	}
-	if err := grantLogs(cfg); err != nil {
-		return master.Plan{}, err
 	}
 	env, err := environment(cfg)
 	if err != nil {
@@ -69,13 +68,9 @@ func makePlan(s statement) (master.Plan, error) {
 	if err != nil {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
 	}
-	setup, err := json.Marshal(cfg)
-	if err != nil {
-		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
-	}
 	return master.Plan{
 		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Threads,
-		Sockets: sockets, Config: setup,
+		Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
 	}, nil

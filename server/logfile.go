@@ -1,10 +1,12 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"github.com/seed17661985/ostler/master"
 )
 
 // logMode is the mode of log files that do not exist yet.
@@ -15,25 +17,26 @@ const logMode = 0o640
 // number, in one system call, so whoever writes to the number (this process,
 // its workers' next incarnation, the Go runtime's panic text) goes on.
 type logFile struct {
-	file *os.File
-	path string // "" for a descriptor we did not open: it is never reopened
-	std  []int  // standard descriptors that show the same file and follow it
+	file  *os.File
+	path  string             // "" for a descriptor we did not open: it is never reopened
+	owner *master.Credential // of a new file; nil leaves it ours
+	std   []int              // standard descriptors that show the same file and follow it
 }
 
 // openLog opens a log target of the configuration: "stderr", "stdout" or the
-// path of a file to append to.
-func openLog(target string) (*logFile, error) {
+// path of a file to append to. A new file is given to owner; nil leaves it ours.
+func openLog(target string, owner *master.Credential) (*logFile, error) {
 	switch target {
 	case "stderr":
 		return &logFile{file: os.Stderr}, nil
 	case "stdout":
 		return &logFile{file: os.Stdout}, nil
 	}
-	f, err := openAppend(target)
+	f, err := openFor(owner, target)
 	if err != nil {
 		return nil, err
 	}
-	return &logFile{file: f, path: target}, nil
+	return &logFile{file: f, path: target, owner: owner}, nil
 }
 
 func openAppend(path string) (*os.File, error) {
@@ -73,15 +76,15 @@ func (l *logFile) reopen() error {
 	if l.path == "" {
 		return nil
 	}
-	return reopenAs(l.path, append([]int{int(l.file.Fd())}, l.std...))
+	return reopenAs(l.owner, l.path, append([]int{int(l.file.Fd())}, l.std...))
 }
 
 // reopenStandard makes path the standard output and error of this process.
-func reopenStandard(path string) error { return reopenAs(path, []int{1, 2}) }
+func reopenStandard(path string) error { return reopenAs(nil, path, []int{1, 2}) }
 
 // reopenAs puts a fresh descriptor of path in the place of each of fds.
-func reopenAs(path string, fds []int) error {
-	fresh, err := openAppend(path)
+func reopenAs(owner *master.Credential, path string, fds []int) error {
+	fresh, err := openFor(owner, path)
 	if err != nil {
 		return err
 	}
@@ -101,21 +104,38 @@ func (l *logFile) close() error {
 	return l.file.Close()
 }
 
-// grantLog lets the workers' user write a log file that the master opens as
-// root: a worker opens it again by itself when the operator rotates logs.
-func grantLog(path string, uid, gid int) error {
-	if !filepath.IsAbs(path) { // "stderr" or "stdout"
-		return nil
+// openFor is openAppend for a file that workers of another user write too: they
+// open it again by themselves when the operator rotates logs.
+//
+// Its folder may belong to that user, who could put a link to any of root's
+// files in its place. So links are not followed, and only a file that is made
+// here is given away; one that was there is theirs already, or stays as it is.
+func openFor(owner *master.Credential, path string) (*os.File, error) {
+	if owner == nil {
+		return openAppend(path)
 	}
-	f, err := openAppend(path)
+	const flags = os.O_WRONLY | os.O_APPEND | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	f, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, logMode)
+	if err == nil {
+		if err = f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+			err = errors.Join(fmt.Errorf("give log file to user %d: %w", owner.Uid, err), f.Close())
+		}
+		return f, err
+	}
+	if !errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("open log file: %w", err)
+	}
+	if f, err = os.OpenFile(path, flags, 0); err != nil {
+		return nil, fmt.Errorf("open log file: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("open log file: %s is not a regular file, which it must be with uid set", path)
+	}
 	if err != nil {
-		return err
+		return nil, errors.Join(err, f.Close())
 	}
-	defer f.Close()
-	if err := f.Chown(uid, gid); err != nil {
-		return fmt.Errorf("give log file to user %d: %w", uid, err)
-	}
-	return nil
+	return f, nil
 }
 
 // tail returns what was written to path after offset, at most max bytes from

@@ -1,11 +1,11 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 )
 
@@ -30,12 +30,15 @@ func logTarget(cfg config.Config) string {
 	return cfg.LogTo
 }
 
-// grantLogs lets the workers' user write both logs.
-func grantLogs(cfg config.Config) error {
-	cred, err := credential(cfg)
-	if err != nil || cred == nil {
+// makeAccessLog makes the access log for workers of another user, who may not be
+// able to make a file in its folder.
+func makeAccessLog(cfg config.Config, owner *master.Credential) error {
+	if owner == nil || cfg.DisableLogging || !filepath.IsAbs(cfg.ReqLogger) {
+		return nil
+	}
+	f, err := openFor(owner, cfg.ReqLogger)
+	if err != nil {
 		return err
 	}
-	uid, gid := int(cred.Uid), int(cred.Gid)
-	return errors.Join(grantLog(logTarget(cfg), uid, gid), grantLog(cfg.ReqLogger, uid, gid))
+	return f.Close()
 }

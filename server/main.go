@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -49,7 +50,13 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 		return 0, err
 	}
 	if s.Config.Daemonize != "" && !daemon.detached() {
+		ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
 		return detach(ctx, s.Config.Daemonize, logTarget(s.Config))
+	}
+	executable, err := invokedAs() // before the folder changes: it may be a relative path
+	if err != nil {
+		return 0, fmt.Errorf("find the running program: %w", err)
 	}
 	if err := settle(s.Config); err != nil {
 		return 0, err
@@ -57,11 +64,13 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 	signals, ignore := masterSignals()
 	defer ignore()
 	return 0, Run(ctx, Options{
-		Config:  s.Config.File,
-		Apps:    apps,
-		Signals: signals,
-		exits:   true,
-		Ready:   func(pid int) { daemon.tell(outcome{PID: pid}) },
+		Config:     s.Config.File,
+		Apps:       apps,
+		Executable: executable,
+		Signals:    signals,
+		Ready:      func(pid int) { daemon.tell(outcome{PID: pid}) },
+		exits:      true,
+		self:       true,
 	})
 }
 

@@ -9,9 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/stats/scoreboard"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -24,10 +28,38 @@ const planEnv = "OSTLER_PLAN"
 // answer of `plan --json`. On reload the master asks the new program, because
 // only that program knows its own schema and its own apps.
 type statement struct {
-	Contract int           `json:"contract"` // control.Version
-	Build    string        `json:"build"`
-	Apps     []string      `json:"apps"`
-	Config   config.Config `json:"config"`
+	Contract int      `json:"contract"` // control.Version
+	Layout   int      `json:"layout"`   // scoreboard.LayoutVersion
+	Build    string   `json:"build"`
+	Apps     []string `json:"apps"`
+
+	// Raw is the configuration as the program understands it. The master hands it to
+	// that program's workers as it is, because a newer one may have keys of which the
+	// master knows nothing; what the master itself needs it reads from Config.
+	Raw    json.RawMessage `json:"config"`
+	Config config.Config   `json:"-"`
+}
+
+// maxConfig leaves room in a frame of the worker contract for the rest of Setup.
+const maxConfig = control.MaxFrame - 64<<10
+
+// complete makes Raw of Config.
+func (s *statement) complete() error {
+	raw, err := encode(s.Config)
+	if err == nil && len(raw) > maxConfig {
+		err = fmt.Errorf("the configuration is too large for a worker: %d bytes, the limit is %d", len(raw), maxConfig)
+	}
+	s.Raw = raw
+	return err
+}
+
+// encode is json.Marshal without the HTML escapes, which blow a text up.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // state checks the configuration against the registered apps.
@@ -44,11 +76,11 @@ func state(apps []App, path string) (statement, error) {
 		return statement{}, &usageError{fmt.Errorf("%s: %w", cfg.File, err)}
 	}
 	cfg.Module = app.Name
-	s := statement{Contract: control.Version, Build: buildID(), Config: cfg}
+	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Build: buildID(), Config: cfg}
 	for _, a := range apps {
 		s.Apps = append(s.Apps, a.Name)
 	}
-	return s, nil
+	return s, s.complete()
 }
 
 // loadConfig reads the file, or takes the embedded default when there is none.
@@ -76,7 +108,12 @@ func ask(ctx context.Context, path, argv0, configPath string) (statement, error)
 	cmd.Env = without(cmd.Env, control.EnvVar)
 	cmd.Stdout = &limitedBuffer{buf: &out, left: maxStatement}
 	cmd.Stderr = &limitedBuffer{buf: &words, left: lastWords}
-	if err := cmd.Run(); err != nil {
+	// What the program leaves running may hold our pipes for ever. It is not waited
+	// for, and killed with it when it takes too long.
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no answer in time: %w", context.Cause(ctx))
 		}
@@ -86,8 +123,12 @@ func ask(ctx context.Context, path, argv0, configPath string) (statement, error)
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
 		return statement{}, fmt.Errorf("ask %s for its plan: the answer is no plan (is it an ostler program?): %w", argv0, err)
 	}
-	if s.Contract != control.Version {
-		return statement{}, fmt.Errorf("%s speaks worker contract %d and the running master %d: stop and start instead of reloading", argv0, s.Contract, control.Version)
+	if s.Contract != control.Version || s.Layout != scoreboard.LayoutVersion {
+		return statement{}, fmt.Errorf("%s speaks worker contract %d.%d and the running master %d.%d: stop and start instead of reloading",
+			argv0, s.Contract, s.Layout, control.Version, scoreboard.LayoutVersion)
+	}
+	if err := json.Unmarshal(s.Raw, &s.Config); err != nil {
+		return statement{}, fmt.Errorf("ask %s for its plan: its configuration is not understood: %w", argv0, err)
 	}
 	return s, nil
 }
@@ -131,7 +172,7 @@ func (s statement) print(w io.Writer) {
 		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("config", "%s", orDefault(c.File, "embedded default (no --config)"))
-	line("build", "%s (worker contract %d)", s.Build, s.Contract)
+	line("build", "%s (worker contract %d.%d)", s.Build, s.Contract, s.Layout)
 	line("apps", "%s", strings.Join(s.Apps, ", "))
 	line("module", "%s", c.Module)
 	if c.Master {
@@ -176,6 +217,11 @@ func needRestart(old, new config.Config) error {
 	check("stats", old.Stats == new.Stats)
 	check("logto", old.LogTo == new.LogTo)
 	check("log-format", old.LogFormat == new.LogFormat)
+	check("log-level", old.LogLevel == new.LogLevel)
+	check("req-logger", old.ReqLogger == new.ReqLogger)
+	check("touch-reload", slices.Equal(old.TouchReload, new.TouchReload))
+	check("uid", old.UID == new.UID)
+	check("gid", old.GID == new.GID)
 	check("vacuum", old.Vacuum == new.Vacuum)
 	return errors.Join(changed...)
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/seed17661985/ostler/server/config"
@@ -32,6 +35,8 @@ type Options struct {
 	// exits: the process ends when Run returns. The stop command then waits for the
 	// kernel to close its connection, which is the one true sign of the end.
 	exits bool
+
+	self bool // Executable was not given: it is this program
 }
 
 // Run hosts the apps until ctx ends (a graceful stop) or they cannot be hosted.
@@ -46,7 +51,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.Executable == "" {
-		if o.Executable, err = os.Executable(); err != nil {
+		o.self = true
+		if o.Executable, err = invokedAs(); err != nil {
 			return fmt.Errorf("find the running program: %w", err)
 		}
 	}
@@ -54,6 +60,36 @@ func Run(ctx context.Context, o Options) error {
 		return runSingle(ctx, s.Config, o)
 	}
 	return runMaster(ctx, s, o)
+}
+
+// invokedAs is the path this program was started by, symbolic links and all:
+// who deploys by moving a link (current -> releases/7) wants a reload to follow
+// it. os.Executable has resolved the link already, and is the answer when the
+// path does not lead here any more.
+func invokedAs() (string, error) {
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		if path, err = filepath.Abs(path); err == nil && isThisProgram(path) {
+			return path, nil
+		}
+	}
+	return os.Executable()
+}
+
+// isThisProgram reports whether path is the file that this process runs.
+func isThisProgram(path string) bool {
+	self, err := os.Executable()
+	if runtime.GOOS == "linux" {
+		self = "/proc/self/exe" // the file itself, whatever is at its path by now
+	}
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat(self)
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(ours, there)
 }
 
 // controlPath is where the control socket of an instance is.

@@ -9,13 +9,19 @@ import (
 )
 
 // masterSignals is what a master listens to; the table of meanings is in the
-// README. SIGPIPE is left to the Go runtime.
+// README. SIGPIPE is caught and dropped: a master must not die because the reader
+// of its standard error did.
 func masterSignals() (<-chan os.Signal, func()) {
 	ch := make(chan os.Signal, 16)
 	signal.Notify(ch,
 		syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
-	return ch, func() { signal.Stop(ch) }
+	broken := make(chan os.Signal, 1) // nobody reads it
+	signal.Notify(broken, syscall.SIGPIPE)
+	return ch, func() {
+		signal.Stop(ch)
+		signal.Stop(broken)
+	}
 }
 
 // onSignal is called by one goroutine only, which makes `asked` safe.

@@ -31,7 +31,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	page, file, err := scoreboard.Create(cfg.Threads)
+	page, file, err := scoreboard.Create(cfg.Threads, 1)
 	if err != nil {
 		return errors.Join(err, st.close())
 	}
@@ -40,7 +40,10 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
 	var unannounced error
-	defer func() { err = errors.Join(err, st.close(), unannounced) }()
+	defer func() {
+		closed := st.close() // it waits for the writer of unannounced
+		err = errors.Join(err, closed, unannounced)
+	}()
 	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err

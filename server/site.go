@@ -18,9 +18,10 @@ import (
 // site is what a server holds of the machine, with a master or without: its log,
 // its pidfile, the addresses it is asked and shown on.
 type site struct {
-	cfg config.Config // fixed
-	log hclog.Logger  // fixed
-	out *logFile      // what log writes to
+	cfg   config.Config      // fixed
+	owner *master.Credential // whom the workers run as, fixed; nil: as we do
+	log   hclog.Logger       // fixed
+	out   *logFile           // what log writes to
 
 	// Owned by the function that opened the site.
 	pid   *pidfile
@@ -33,12 +34,16 @@ type site struct {
 // openSite opens the log and takes the pidfile: a second start ends here, before
 // it touches a socket.
 func openSite(cfg config.Config) (*site, error) {
-	out, err := openLog(logTarget(cfg))
+	owner, err := credential(cfg)
+	if err != nil {
+		return nil, err
+	}
+	out, err := openLog(logTarget(cfg), owner)
 	if err != nil {
 		return nil, err
 	}
 	out.adopt()
-	s := &site{cfg: cfg, out: out, log: newLogger(out, cfg), hush: func() {}}
+	s := &site{cfg: cfg, owner: owner, out: out, log: newLogger(out, cfg), hush: func() {}}
 	if cfg.Pidfile != "" {
 		if s.pid, err = lockPidfile(cfg.Pidfile); err != nil {
 			return nil, errors.Join(err, out.close())

@@ -124,7 +124,7 @@ func openWorkerLogs(cfg config.Config) (*workerLogs, error) {
 		return l, nil
 	}
 	var err error
-	l.access, err = openLog(cfg.ReqLogger)
+	l.access, err = openLog(cfg.ReqLogger, nil)
 	return l, err
 }
 

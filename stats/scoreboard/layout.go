@@ -12,8 +12,9 @@ import (
 // the page is in its byte order.
 const magic uint64 = 0x627372656c74736f
 
-// layoutVersion is raised by every change below, and by a change of the latency bounds.
-const layoutVersion = 2
+// LayoutVersion is part of the contract between a master and its workers: they share the
+// page only if it is the same. It is raised by every change below, and by a change of the latency bounds.
+const LayoutVersion = 3
 
 // maxSlots bounds what is mapped because of a number somebody else wrote.
 const maxSlots = 1 << 16
@@ -32,7 +33,8 @@ type header struct {
 	magic   uint64
 	version uint32
 	slots   uint32
-	_       [cacheLine - 16]byte
+	apps    uint32
+	_       [cacheLine - 20]byte
 
 	state     atomic.Uint32
 	_         uint32
@@ -48,7 +50,7 @@ type header struct {
 
 // row is one slot. Every field has one writer, the worker process; the fields of the
 // first half are added to by whoever touches the slot's connection, those of the second
-// by the goroutine that holds the slot.
+// by the goroutine that holds the slot. Behind it stand the tallies of the apps.
 type row struct {
 	counters
 	_ [(cacheLine - unsafe.Sizeof(counters{})%cacheLine) % cacheLine]byte // to the end of the cache line
@@ -57,8 +59,7 @@ type row struct {
 }
 
 type counters struct {
-	requests    atomic.Uint64
-	exceptions  atomic.Uint64
+	unclaimed   tally
 	readErrors  atomic.Uint64
 	writeErrors atomic.Uint64
 	rx          atomic.Uint64
@@ -84,11 +85,23 @@ const (
 	rowSize    = int(unsafe.Sizeof(row{}))
 )
 
-func pageSize(slots int) int { return headerSize + slots*rowSize }
+// extent is what a page has room for.
+type extent struct{ slots, apps int }
 
-func checkSlots(slots int) error {
-	if slots < 1 || slots > maxSlots {
-		return fmt.Errorf("%d slots, want 1 to %d", slots, maxSlots)
+func (e extent) check() error {
+	if e.slots < 1 || e.slots > maxSlots {
+		return fmt.Errorf("%d slots, want 1 to %d", e.slots, maxSlots)
+	}
+	if e.apps < 0 || e.apps > maxApps {
+		return fmt.Errorf("%d apps, want 0 to %d", e.apps, maxApps)
 	}
 	return nil
 }
+
+// stride is the distance from one slot to the next.
+func (e extent) stride() int { return rowSize + talliesSize(e.apps) }
+
+// rows is where the first slot begins.
+func (e extent) rows() int { return headerSize + aboutSize(e.apps) }
+
+func (e extent) size() int { return e.rows() + e.slots*e.stride() }
