@@ -42,7 +42,7 @@ type fakeProcess struct {
 }
 
 func (l *fakeLauncher) Launch(s Spec) (Process, error) {
-	page, file, err := scoreboard.Create(s.Threads)
+	page, file, err := scoreboard.Create(s.Threads, s.Apps)
 	if err != nil {
 		return nil, err
 	}

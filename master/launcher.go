@@ -20,6 +20,7 @@ type Spec struct {
 	Generation int
 	Workers    int // how many share this machine
 	Threads    int
+	Apps       int // that the worker counts for
 
 	Sockets    []int // raw descriptors, in the order of Setup
 	Stdio      [2]*os.File
@@ -96,7 +97,7 @@ func (x *Executable) Close() error { return x.pin.close() }
 // on what they pass, which for a listener clears O_NONBLOCK on the open file description
 // that all running workers share.
 func (x *Executable) Launch(s Spec) (Process, error) {
-	page, board, err := scoreboard.Create(s.Threads)
+	page, board, err := scoreboard.Create(s.Threads, s.Apps)
 	if err != nil {
 		return nil, err
 	}

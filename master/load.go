@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // admitted is what the loop holds of a generation.
@@ -96,6 +97,11 @@ func bindAll(ctx context.Context, want []Socket, existing map[string]*Bound) ([]
 // admit takes over what a load brought.
 func (l *loop) admit(gen int, a *admitted) {
 	l.gens[gen] = a
+	for _, app := range a.plan.Apps {
+		if !slices.Contains(l.known, app) {
+			l.known = append(l.known, app)
+		}
+	}
 	for i, s := range a.plan.Sockets {
 		h := l.sockets.held[s.Name]
 		if h == nil {

@@ -28,6 +28,7 @@ type loop struct {
 	gens    map[int]*admitted
 	procs   map[incarnation]*running
 	ledgers map[int]stats.Ledger // by slot: the processes that are gone
+	known   []stats.App          // every app there has been; it only grows, see stats.FillApps
 	timers  map[ticket]*time.Timer
 	callers map[uint64]chan<- answer
 	sockets socketSet

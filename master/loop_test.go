@@ -271,7 +271,7 @@ func TestWorkersAreAddedAndRemoved(t *testing.T) {
 		}
 		row := l.latest(2).page.Slot(0)
 		row.Begin(1, time.Now(), "GET", "/", "")
-		row.End(200, time.Millisecond)
+		row.End(0, 200, time.Millisecond)
 		m.RemoveWorker()
 		m.RemoveWorker() // the last one stays
 		synctest.Wait()
@@ -305,7 +305,7 @@ func TestNothingEverGoesBackwards(t *testing.T) {
 					return
 				default:
 					row.Begin(id, time.Now(), "GET", "/", "")
-					row.End(200, time.Microsecond)
+					row.End(0, 200, time.Microsecond)
 				}
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -17,6 +18,7 @@ type Plan struct {
 	Workers int
 	Threads int // request slots of each worker
 
+	Apps    []stats.App // what the workers count requests for; a worker numbers them in this order
 	Sockets []Socket
 	Config  json.RawMessage
 
@@ -70,6 +72,13 @@ func (p Plan) check() error {
 	}
 	if p.Threads < 1 {
 		errs = append(errs, fmt.Errorf("a plan with %d threads, want at least 1", p.Threads))
+	}
+	apps := make(map[stats.App]bool, len(p.Apps))
+	for _, a := range p.Apps {
+		if apps[a] || a == (stats.App{}) {
+			errs = append(errs, fmt.Errorf("app %q at %q is there twice or is none", a.Name, a.Mountpoint))
+		}
+		apps[a] = true
 	}
 	names := make(map[string]bool, len(p.Sockets))
 	for _, s := range p.Sockets {

@@ -2,6 +2,7 @@ package master
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"github.com/seed17661985/ostler/stats"
@@ -23,22 +24,29 @@ type view struct {
 // workerView is one slot.
 type workerView struct {
 	id       int
-	ledger   stats.Ledger       // of the processes that are gone
-	pages    []*scoreboard.Page // of those that are not
-	current  *processView       // nil: none
+	ledger   stats.Ledger // of the processes that are gone
+	pages    []pageView   // of those that are not
+	known    []stats.App  // every app there has been; loop only appends to it
+	current  *processView // nil: none
 	state    string
 	spawns   int
 	spawned  time.Time
 	lastExit string
 }
 
+// pageView is the scoreboard of a process and what its apps are.
+type pageView struct {
+	*scoreboard.Page
+	apps []stats.App
+	dir  string
+}
+
 // processView is the process that stands for its slot.
 type processView struct {
 	pid        int
 	generation int
-	page       *scoreboard.Page
+	page       pageView
 	phase      Phase
-	boot       time.Duration // zero until it was ready
 }
 
 // publish makes what is true now visible. The sockets shown are those of the live
@@ -61,7 +69,7 @@ func (l *loop) publish() {
 
 func (l *loop) viewOf(s *slot) workerView {
 	w := workerView{
-		id: s.id, ledger: l.ledgers[s.id], state: "cheap",
+		id: s.id, ledger: l.ledgers[s.id], known: slices.Clip(l.known), state: "cheap",
 		spawns: s.spawns, spawned: s.spawnedAt, lastExit: s.lastExit,
 	}
 	if s.ticket != 0 {
@@ -69,16 +77,13 @@ func (l *loop) viewOf(s *slot) workerView {
 	}
 	for _, p := range s.procs {
 		if r := l.procs[p.inc]; r != nil && r.proc != nil {
-			w.pages = append(w.pages, r.proc.Page())
+			w.pages = append(w.pages, r.page())
 		}
 	}
 	if p := l.machine.face(s); p != nil {
 		w.state = p.phase.String()
 		if r := l.procs[p.inc]; r != nil && r.proc != nil {
-			w.current = &processView{pid: p.pid, generation: p.gen.id, page: r.proc.Page(), phase: p.phase}
-			if !p.readyAt.IsZero() {
-				w.current.boot = p.readyAt.Sub(p.spawnedAt)
-			}
+			w.current = &processView{pid: p.pid, generation: p.gen.id, page: r.page(), phase: p.phase}
 		}
 	}
 	return w
@@ -151,7 +156,6 @@ func (w workerView) row(now time.Time) stats.Worker {
 		row.PID, row.Generation = c.pid, c.generation
 		row.DeltaRequests = c.page.Totals().Requests
 		row.RSS, row.VSZ = stats.ProcessMemory(c.pid)
-		row.Apps = []stats.AppStats{{StartupTime: int64(c.boot.Seconds())}}
 		if c.phase == Ready {
 			row.Accepting = 1
 		}
@@ -161,10 +165,26 @@ func (w workerView) row(now time.Time) stats.Worker {
 	sum := w.ledger
 	var inflight []stats.InFlight
 	for _, p := range w.pages {
-		sum = sum.Plus(p.Totals(), p.Rows())
+		sum = sum.Plus(p.Totals(), p.Rows()).PlusApps(p.apps, p.AppCounters())
 		inflight = append(inflight, p.InFlight()...)
 		row.Upgraded += p.Upgraded()
 	}
 	row.Fill(sum.Total, sum.Cores, inflight, now)
+	var mounted []stats.AppStats
+	if w.current != nil {
+		mounted = w.current.page.mounted()
+	}
+	row.FillApps(sum, w.known, mounted)
 	return row
 }
+
+// mounted is what only the process itself knows of its apps.
+func (p pageView) mounted() []stats.AppStats {
+	rows := make([]stats.AppStats, len(p.apps))
+	for i, a := range p.apps {
+		rows[i] = stats.AppStats{Module: a.Name, Mountpoint: a.Mountpoint, StartupTime: int64(p.Startup(i).Seconds()), Chdir: p.dir}
+	}
+	return rows
+}
+
+func (r *running) page() pageView { return pageView{Page: r.proc.Page(), apps: r.apps, dir: r.dir} }

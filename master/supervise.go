@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -23,6 +24,8 @@ type running struct {
 	inc  incarnation
 	slot int
 	gen  int
+	apps []stats.App          // of its plan
+	dir  string               // likewise
 	proc Process              // nil until evSpawned
 	out  chan control.Message // read by the writer; closed when it is buried
 }
@@ -40,11 +43,11 @@ func (r *running) say(m control.Message) {
 // and an exec on a slow disk any time.
 func (l *loop) spawn(a actSpawn) {
 	g := l.gens[a.gen]
-	r := &running{inc: a.inc, slot: a.slot, gen: a.gen, out: make(chan control.Message, outbox)}
+	r := &running{inc: a.inc, slot: a.slot, gen: a.gen, apps: g.plan.Apps, dir: g.plan.Dir, out: make(chan control.Message, outbox)}
 	l.procs[a.inc] = r
 	spec := Spec{
 		Slot: a.slot, Generation: a.gen,
-		Workers: g.plan.Workers, Threads: g.plan.Threads,
+		Workers: g.plan.Workers, Threads: g.plan.Threads, Apps: len(g.plan.Apps),
 		Stdio: l.options.Stdio, Env: g.plan.Env, Dir: g.plan.Dir, Credential: g.plan.Credential,
 	}
 	for _, b := range g.sockets {
@@ -160,5 +163,5 @@ func (l *loop) bury(a actBury) {
 		return // it never was
 	}
 	page := r.proc.Page()
-	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(page.Totals(), page.Rows())
+	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(page.Totals(), page.Rows()).PlusApps(r.apps, page.AppCounters())
 }

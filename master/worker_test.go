@@ -106,7 +106,7 @@ func tinyAccept(ln net.Listener, setup control.Setup, page *scoreboard.Page) {
 		page.Slot(0).Begin(id, time.Now(), "GET", "/", "")
 		_ = json.NewEncoder(c).Encode(tellAbout(setup))
 		_ = c.Close()
-		page.Slot(0).End(200, time.Microsecond)
+		page.Slot(0).End(0, 200, time.Microsecond)
 	}
 }
 

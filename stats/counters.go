@@ -97,6 +97,7 @@ type InFlight struct {
 type Ledger struct {
 	Total Counters
 	Cores []Counters
+	Apps  map[App]AppCounters // see PlusApps
 }
 
 // Plus adds a process: with its final numbers once it is gone, or with its present ones
@@ -112,5 +113,5 @@ func (l Ledger) Plus(total Counters, rows []Counters) Ledger {
 	for i, row := range rows {
 		cores[i] = cores[i].Add(row)
 	}
-	return Ledger{Total: l.Total.Add(total), Cores: cores}
+	return Ledger{Total: l.Total.Add(total), Cores: cores, Apps: l.Apps}
 }

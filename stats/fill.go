@@ -5,8 +5,8 @@ import "time"
 // Fill derives all that follows from a worker's lifetime counters, one row per core, and
 // the requests it is handling. PID must be set before. What only the master knows is
 // left to it: ID, Accepting, DeltaRequests, memory, spawns, state, Upgraded. So is AvgRT, if it was
-// set to the process's moving average; otherwise it becomes the lifetime mean. With
-// exactly one app, its counts are the worker's.
+// set to the process's moving average; otherwise it becomes the lifetime mean. The
+// apps are FillApps's.
 func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now time.Time) {
 	w.Requests, w.Exceptions, w.Rejected = c.Requests, c.Exceptions, c.Rejected
 	w.Tx, w.Rx, w.Upgrades = c.Tx, c.Rx, c.Upgrades
@@ -16,9 +16,6 @@ func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now tim
 	}
 	w.StatusCodes = statusCodes(c.Status)
 	w.Latency = latency(c.Latency)
-	if len(w.Apps) == 1 {
-		w.Apps[0].Requests, w.Apps[0].Exceptions = c.Requests, c.Exceptions
-	}
 	w.Cores = coreList(cores, inflight)
 	w.InFlight = requests(inflight, now)
 	w.Status = status(w.PID, len(inflight))

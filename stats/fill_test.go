@@ -12,7 +12,7 @@ func TestFillDerivesAWorker(t *testing.T) {
 		Busy: uint64(10 * time.Millisecond), Status: [6]uint64{6, 1, 2, 3, 4, 5},
 	}
 	c.Latency[LatencyBucket(2*time.Millisecond)] = 4
-	w := Worker{ID: 2, PID: 7, Apps: []AppStats{{Mountpoint: "/"}}}
+	w := Worker{ID: 2, PID: 7}
 	w.Fill(c, []Counters{{Requests: 3}, {Requests: 1, ReadErrors: 9, WriteErrors: 8}}, nil, start())
 
 	if w.Requests != 4 || w.Exceptions != 1 || w.Rejected != 3 || w.Upgrades != 2 || w.Rx != 50 || w.Tx != 60 {
@@ -23,9 +23,6 @@ func TestFillDerivesAWorker(t *testing.T) {
 	}
 	if want := (StatusCodes{1, 2, 3, 4, 5, 6}); w.StatusCodes != want {
 		t.Errorf("status codes %+v, want %+v", w.StatusCodes, want)
-	}
-	if w.Apps[0].Requests != 4 || w.Apps[0].Exceptions != 1 {
-		t.Errorf("the only app has %+v", w.Apps[0])
 	}
 	cores := List[Core]{{ID: 0, Requests: 3}, {ID: 1, Requests: 1, ReadErrors: 9, WriteErrors: 8}}
 	if !reflect.DeepEqual(w.Cores, cores) {
@@ -38,14 +35,6 @@ func TestFillKeepsAMovingAverage(t *testing.T) {
 	w.Fill(Counters{Requests: 1, Busy: 1e9}, nil, nil, start())
 	if w.AvgRT != 77 {
 		t.Errorf("avg_rt = %d, want the 77 that was set", w.AvgRT)
-	}
-}
-
-func TestFillDoesNotShareOutBetweenApps(t *testing.T) {
-	w := Worker{Apps: []AppStats{{ID: 0}, {ID: 1, Requests: 5}}}
-	w.Fill(Counters{Requests: 9}, nil, nil, start())
-	if w.Apps[0].Requests != 0 || w.Apps[1].Requests != 5 {
-		t.Errorf("apps %+v", w.Apps)
 	}
 }
 

@@ -54,7 +54,8 @@ func uwsgiSchema() map[string]map[string]jsonType {
 func ourKeys() map[string][]string {
 	return map[string][]string{
 		"top":    {"build", "generation", "ostler", "ready", "state"},
-		"worker": {"generation", "in_flight", "last_exit", "latency", "rejected", "rx", "state", "status_codes", "upgraded", "upgrades"},
+		"app":    {"module", "mounted"},
+		"worker": {"generation", "in_flight", "last_exit", "latency", "rejected", "rx", "state", "status_codes", "unmounted", "upgraded", "upgrades"},
 	}
 }
 
@@ -65,8 +66,8 @@ func start() time.Time { return time.Unix(1700000000, 0) }
 func full() Snapshot {
 	w := Worker{
 		ID: 1, PID: 4711, Accepting: 1, DeltaRequests: 3, HarakiriCount: 1, Signals: 2, SignalQueue: 3, RSS: 1 << 20, VSZ: 1 << 30,
-		LastSpawn: start().Unix(), RespawnCount: 2, Generation: 4, State: "ready", LastExit: "signal: killed", Upgraded: 7,
-		Apps: []AppStats{{ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Chdir: "/srv"}},
+		LastSpawn: start().Unix(), RespawnCount: 2, Generation: 4, State: "ready", LastExit: "signal: killed", Upgraded: 7, Unmounted: 5,
+		Apps: []AppStats{{ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv", Module: "shop", Mounted: 1}},
 	}
 	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Rejected: 4, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}

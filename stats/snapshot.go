@@ -91,8 +91,9 @@ type Worker struct {
 	State       string        `json:"state"` // of the process
 	Rx          uint64        `json:"rx"`    // bytes
 	Rejected    uint64        `json:"rejected"`
-	Upgraded    uint64        `json:"upgraded"` // connections open now that are no requests any more, websockets say
-	Upgrades    uint64        `json:"upgrades"` // that there have been
+	Unmounted   uint64        `json:"unmounted"` // requests that no app is there for, answered 404
+	Upgraded    uint64        `json:"upgraded"`  // connections open now that are no requests any more, websockets say
+	Upgrades    uint64        `json:"upgrades"`  // that there have been
 	StatusCodes StatusCodes   `json:"status_codes"`
 	Latency     Latency       `json:"latency"`
 	InFlight    List[Request] `json:"in_flight"`
@@ -108,6 +109,10 @@ type AppStats struct {
 	Requests    uint64 `json:"requests"`
 	Exceptions  uint64 `json:"exceptions"`
 	Chdir       string `json:"chdir"`
+
+	// Ours.
+	Module  string `json:"module"`  // name of the app
+	Mounted int    `json:"mounted"` // 0: only earlier processes had it
 }
 
 // Core is uWSGI's name for what we call a slot. Vars stays empty for ever: uWSGI puts the

@@ -53,7 +53,7 @@ func (l *logs) logger() hclog.Logger {
 
 func newPage(t testing.TB, slots int) *scoreboard.Page {
 	t.Helper()
-	page, f, err := scoreboard.Create(slots)
+	page, f, err := scoreboard.Create(slots, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,6 +133,12 @@ func (l *life) assemble() error {
 	if o.Slots > l.page.Slots() {
 		return fmt.Errorf("%d slots are asked for, the scoreboard has %d", o.Slots, l.page.Slots())
 	}
+	if n := len(l.service.Startup); n > l.page.Apps() {
+		return fmt.Errorf("%d apps were built, the scoreboard has %d", n, l.page.Apps())
+	}
+	for app, took := range l.service.Startup {
+		l.page.SetStartup(app, took)
+	}
 	l.pool = pool.New(o)
 	handler := l.pool.Handler(l.service.Handler)
 	for i, s := range l.setup.Sockets {

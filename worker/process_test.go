@@ -56,7 +56,7 @@ func spawn(t *testing.T, ln net.Listener) *child {
 	conn, end, err := control.Pair()
 	must(err)
 	t.Cleanup(func() { conn.Close() })
-	page, pageFile, err := scoreboard.Create(2)
+	page, pageFile, err := scoreboard.Create(2, 2)
 	must(err)
 	socket, err := control.DupListener(ln)
 	must(err)

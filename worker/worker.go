@@ -52,6 +52,9 @@ type Service struct {
 
 	Pool pool.Options // Page is set here; without an OnPanic panics go to the log
 
+	// Startup is how long each app took to build, by its number on the page.
+	Startup []time.Duration
+
 	// UpgradeMercy is how long hijacked connections may stay open during a drain. Zero, and
 	// what is too long for the limit of the drain, means shortly before that.
 	UpgradeMercy time.Duration

@@ -36,7 +36,7 @@ func newRequest(ctx *requestContext, r *Request, body io.ReadCloser, peer net.Ad
 	if err := c.setURL(req); err != nil {
 		return nil, err
 	}
-	ctx.vars, ctx.tls = r.Vars, c.isTLS()
+	ctx.vars, ctx.prefix, ctx.tls = r.Vars, c.prefix(), c.isTLS()
 	return req.WithContext(ctx), nil
 }
 
@@ -86,6 +86,7 @@ type requestContext struct {
 	watch           *watcher
 	local           net.Addr
 	vars            Vars
+	prefix          string // see ScriptName
 	tls             bool
 }
 

@@ -4,7 +4,8 @@
 //	+0    header      magic, layout version, slots
 //	+64   state       written now and then: state, heartbeat
 //	+128  page sums   what no slot can be charged with: rejections, average time
-//	+192  slot 0      counters, padded | request in flight, padded
+//	+192  apps        what is known of each app, padded
+//	      slot 0      counters, padded | request in flight, padded | tally of each app, padded
 //	      slot 1      ...
 //
 // It promises: no two slots share a cache line; Begin and End allocate nothing and wait

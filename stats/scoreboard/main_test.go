@@ -40,7 +40,9 @@ func childBusy(p *Page) {
 				s := p.Slot(i)
 				begin(s, id)
 				s.AddTx(1)
-				s.End(200, time.Microsecond)
+				app := int(id % uint64(p.Apps()+1))
+				s.AddException(app)
+				s.End(app, 200, time.Microsecond)
 			}
 		}()
 	}
@@ -69,9 +71,9 @@ func texts(id uint64) (method, path, peer string) {
 }
 
 // start gives a page to a helper process.
-func start(t *testing.T, helper string, slots int) (*Page, *exec.Cmd) {
+func start(t *testing.T, helper string, slots, apps int) (*Page, *exec.Cmd) {
 	t.Helper()
-	p, f, err := Create(slots)
+	p, f, err := Create(slots, apps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +110,11 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func newPage(t testing.TB, slots int) *Page {
+func newPage(t testing.TB, slots int) *Page { t.Helper(); return newPageFor(t, slots, 0) }
+
+func newPageFor(t testing.TB, slots, apps int) *Page {
 	t.Helper()
-	p, f, err := Create(slots)
+	p, f, err := Create(slots, apps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,38 +21,41 @@ import (
 // reference to the Page or one of its Slots does.
 type Page struct {
 	head  *header // into the mapping, as is Slot.row
+	apps  []about // likewise
 	slots []Slot
 }
 
-// Create makes the page of a worker with so many slots. The file is for the launcher,
-// which passes it on as a plain descriptor; the caller closes it after the launch.
-func Create(slots int) (*Page, *os.File, error) {
-	if err := checkSlots(slots); err != nil {
+// Create makes the page of a worker with so many slots and apps. The file is for the
+// launcher, which passes it on as a plain descriptor; the caller closes it after the
+// launch.
+func Create(slots, apps int) (*Page, *os.File, error) {
+	e := extent{slots, apps}
+	if err := e.check(); err != nil {
 		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
 	}
-	f, err := sharedMemory(int64(pageSize(slots)))
+	f, err := sharedMemory(int64(e.size()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
 	}
-	p, err := mapPage(f, slots)
+	p, err := mapPage(f, e)
 	if err != nil {
 		_ = f.Close()
 		return nil, nil, fmt.Errorf("create the scoreboard: %w", err)
 	}
-	p.head.version, p.head.slots = layoutVersion, uint32(slots)
+	p.head.version, p.head.slots, p.head.apps = LayoutVersion, uint32(slots), uint32(apps)
 	p.head.magic = magic
 	return p, f, nil
 }
 
 // Open maps the page that f refers to, after checking that it is one and that it is as
-// long as its number of slots demands. It closes f in any case.
+// long as its numbers of slots and apps demand. It closes f in any case.
 func Open(f *os.File) (*Page, error) {
 	defer f.Close()
-	slots, err := inspect(f)
+	e, err := inspect(f)
 	if err != nil {
 		return nil, fmt.Errorf("open the scoreboard: %w", err)
 	}
-	p, err := mapPage(f, slots)
+	p, err := mapPage(f, e)
 	if err != nil {
 		return nil, fmt.Errorf("open the scoreboard: %w", err)
 	}
@@ -61,40 +64,46 @@ func Open(f *os.File) (*Page, error) {
 
 // inspect reads the header from the file, not from memory: a mapping of a file that is
 // too short would kill the process at the first access beyond its end.
-func inspect(f *os.File) (slots int, err error) {
+func inspect(f *os.File) (extent, error) {
 	var h header
 	buf := unsafe.Slice((*byte)(unsafe.Pointer(&h)), headerSize)
 	if _, err := f.ReadAt(buf, 0); err != nil {
-		return 0, fmt.Errorf("read its header: %w", err)
+		return extent{}, fmt.Errorf("read its header: %w", err)
 	}
 	if h.magic != magic {
-		return 0, fmt.Errorf("it begins with %#x, not with %#x", h.magic, magic)
+		return extent{}, fmt.Errorf("it begins with %#x, not with %#x", h.magic, magic)
 	}
-	if h.version != layoutVersion {
-		return 0, fmt.Errorf("its layout is version %d, this program knows version %d", h.version, layoutVersion)
+	if h.version != LayoutVersion {
+		return extent{}, fmt.Errorf("its layout is version %d, this program knows version %d", h.version, LayoutVersion)
 	}
-	slots = int(h.slots)
-	if err := checkSlots(slots); err != nil {
-		return 0, err
+	e := extent{int(h.slots), int(h.apps)}
+	if err := e.check(); err != nil {
+		return extent{}, err
 	}
 	st, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return extent{}, err
 	}
-	if want := int64(pageSize(slots)); st.Size() != want {
-		return 0, fmt.Errorf("it has %d bytes, %d slots need %d", st.Size(), slots, want)
+	if want := int64(e.size()); st.Size() != want {
+		return extent{}, fmt.Errorf("it has %d bytes, %d slots and %d apps need %d", st.Size(), e.slots, e.apps, want)
 	}
-	return slots, nil
+	return e, nil
 }
 
-func mapPage(f *os.File, slots int) (*Page, error) {
-	mem, err := unix.Mmap(int(f.Fd()), 0, pageSize(slots), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mapPage(f *os.File, e extent) (*Page, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, e.size(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map %d bytes: %w", pageSize(slots), err)
+		return nil, fmt.Errorf("map %d bytes: %w", e.size(), err)
 	}
-	p := &Page{head: (*header)(unsafe.Pointer(&mem[0])), slots: make([]Slot, slots)}
+	at := func(offset int) unsafe.Pointer { return unsafe.Pointer(&mem[offset]) }
+	p := &Page{head: (*header)(at(0)), slots: make([]Slot, e.slots)}
+	p.apps = unsafe.Slice((*about)(at(headerSize)), e.apps)
 	for i := range p.slots {
-		p.slots[i] = Slot{page: p, row: (*row)(unsafe.Pointer(&mem[headerSize+i*rowSize]))}
+		place := e.rows() + i*e.stride()
+		p.slots[i] = Slot{page: p, row: (*row)(at(place))}
+		if e.apps > 0 {
+			p.slots[i].tallies = unsafe.Slice((*tally)(at(place+rowSize)), e.apps)
+		}
 	}
 	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return p, nil

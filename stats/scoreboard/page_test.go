@@ -37,9 +37,9 @@ func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 
 // The layout is read by another build of this program for as long as a reload lasts.
 func TestAnotherLayoutIsAnotherVersion(t *testing.T) {
-	if layoutVersion != 2 || headerSize != 192 || rowSize != 576 {
-		t.Errorf("version %d with a header of %d and rows of %d: raise layoutVersion and correct this test",
-			layoutVersion, headerSize, rowSize)
+	if LayoutVersion != 3 || headerSize != 192 || rowSize != 576 {
+		t.Errorf("version %d with a header of %d and rows of %d: raise LayoutVersion and correct this test",
+			LayoutVersion, headerSize, rowSize)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestUpgradedConnectionsAreCounted(t *testing.T) {
 }
 
 func TestBothSidesSeeOnePage(t *testing.T) {
-	master, f, err := Create(5)
+	master, f, err := Create(5, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 	if list := master.InFlight(); len(list) != 1 || list[0].Slot != 4 || !master.Slot(4).InUse() || master.Slot(3).InUse() {
 		t.Errorf("in flight: %+v", list)
 	}
-	worker.Slot(4).End(200, time.Millisecond)
+	worker.Slot(4).End(NoApp, 200, time.Millisecond)
 	if len(master.InFlight()) != 0 || master.Slot(4).InUse() || master.Rows()[4].Requests != 1 {
 		t.Error("the end of the request does not show")
 	}
@@ -92,7 +92,7 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 
 func TestSlotsHaveBounds(t *testing.T) {
 	for _, n := range []int{0, -1, maxSlots + 1} {
-		if _, _, err := Create(n); err == nil || !strings.Contains(err.Error(), "want 1 to 65536") {
+		if _, _, err := Create(n, 0); err == nil || !strings.Contains(err.Error(), "want 1 to 65536") {
 			t.Errorf("Create(%d): %v", n, err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestSlotsHaveBounds(t *testing.T) {
 // image is what Create writes for so many slots, changed by edit, with extra bytes more.
 func image(slots uint32, extra int, edit func(*header)) []byte {
 	var h header
-	h.magic, h.version, h.slots = magic, layoutVersion, slots
+	h.magic, h.version, h.slots = magic, LayoutVersion, slots
 	if edit != nil {
 		edit(&h)
 	}
@@ -136,11 +136,13 @@ func TestOpenRefusesWhatIsNoPage(t *testing.T) {
 		{"half a header", image(2, 0, nil)[:100], "read its header: EOF"},
 		{"something else", bytes.Repeat([]byte("#!/bin/sh\n"), 200), "it begins with 0x"},
 		{"an unfinished page", make([]byte, headerSize+rowSize), "it begins with 0x0"},
-		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 3, this program knows version 2"},
+		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 4, this program knows version 3"},
 		{"no slots", image(0, 0, nil), "0 slots"},
 		{"too many slots", image(1<<31, 0, nil), "2147483648 slots, want 1 to 65536"},
-		{"one byte short", image(2, -1, nil), "it has 1343 bytes, 2 slots need 1344"},
-		{"one byte long", image(2, 1, nil), "it has 1345 bytes, 2 slots need 1344"},
+		{"too many apps", image(2, 0, func(h *header) { h.apps = 1 << 30 }), "1073741824 apps, want 0 to 1024"},
+		{"no room for its apps", image(2, 0, func(h *header) { h.apps = 1 }), "it has 1344 bytes, 2 slots and 1 apps need 1536"},
+		{"one byte short", image(2, -1, nil), "it has 1343 bytes, 2 slots and 0 apps need 1344"},
+		{"one byte long", image(2, 1, nil), "it has 1345 bytes, 2 slots and 0 apps need 1344"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := fileOf(t, c.content)
@@ -162,7 +164,7 @@ func TestAWorkerCannotShrinkThePage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has seals")
 	}
-	_, f, err := Create(1)
+	_, f, err := Create(1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +177,7 @@ func TestAWorkerCannotShrinkThePage(t *testing.T) {
 }
 
 func TestThePagePassesExecAsAPlainDescriptor(t *testing.T) {
-	_, f, err := Create(1)
+	_, f, err := Create(1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,18 +190,18 @@ func TestThePagePassesExecAsAPlainDescriptor(t *testing.T) {
 
 func TestTheFallbackWithoutMemfd(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	f, err := temporaryFile(int64(pageSize(3)))
+	f, err := temporaryFile(int64(extent{3, 0}.size()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) != 0 {
 		t.Errorf("the file still has a name: %v, %v", left, err)
 	}
-	p, err := mapPage(f, 3)
+	p, err := mapPage(f, extent{3, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.head.magic, p.head.version, p.head.slots = magic, layoutVersion, 3
+	p.head.magic, p.head.version, p.head.slots = magic, LayoutVersion, 3
 	q, err := Open(f)
 	if err != nil {
 		t.Fatal(err)
@@ -244,13 +246,14 @@ func FuzzOpen(f *testing.F) {
 	f.Add(image(2, 0, nil))
 	f.Add(image(1, 0, func(h *header) { h.state.Store(9) }))
 	f.Add(image(1<<31, 0, nil))
+	f.Add(image(1, 2*cacheLine, func(h *header) { h.apps = 3 }))
 	f.Add([]byte("ostlersb"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		p, err := Open(fileOf(t, content))
 		if err != nil {
 			return
 		}
-		if want := pageSize(p.Slots()); want != len(content) {
+		if want := (extent{p.Slots(), p.Apps()}).size(); want != len(content) {
 			t.Fatalf("%d bytes were taken for a page of %d", len(content), want)
 		}
 		readAll(p)
@@ -286,4 +289,8 @@ func readAll(p *Page) {
 	p.State()
 	p.Heartbeat()
 	p.AvgTime()
+	p.AppCounters()
+	for i := range p.Apps() {
+		p.Startup(i)
+	}
 }

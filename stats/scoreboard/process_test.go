@@ -21,7 +21,7 @@ func assertWhole(t testing.TB, r stats.InFlight) {
 func TestNumbersOutliveTheirWriter(t *testing.T) {
 	const slots = 4
 	for round := range 10 {
-		p, cmd := start(t, "busy", slots)
+		p, cmd := start(t, "busy", slots, 3)
 		until(t, "requests from the other process", func() bool {
 			for _, r := range p.InFlight() {
 				assertWhole(t, r)
@@ -45,6 +45,7 @@ func TestNumbersOutliveTheirWriter(t *testing.T) {
 				t.Errorf("row %d: request %d in flight after %d", r.Slot, r.ID, done)
 			}
 		}
+		assertAppsAgree(t, p)
 		if again := p.Rows(); fmt.Sprint(again) != fmt.Sprint(rows) {
 			t.Errorf("the numbers of a dead process change")
 		}
@@ -52,7 +53,7 @@ func TestNumbersOutliveTheirWriter(t *testing.T) {
 }
 
 func TestAWedgedProcessCanBeLookedInto(t *testing.T) {
-	p, cmd := start(t, "wedged", 2)
+	p, cmd := start(t, "wedged", 2, 0)
 	look := func() {
 		t.Helper()
 		list := p.InFlight()

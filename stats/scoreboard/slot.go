@@ -14,8 +14,9 @@ import (
 // Slot is one request slot's part of the page. Begin and End belong to whoever holds the
 // slot, one goroutine at a time; the rest may be called from anywhere.
 type Slot struct {
-	page *Page // keeps the mapping
-	row  *row
+	page    *Page // keeps the mapping
+	row     *row
+	tallies []tally // of the apps, behind the row
 }
 
 // The sequence counts four phases for each request; the low two bits tell which. The
@@ -54,15 +55,15 @@ func (s *Slot) Begin(id uint64, start time.Time, method, path, peer string) {
 	runtime.KeepAlive(s.page)
 }
 
-// End counts the request and shows the slot as idle. A status of 0 is an answer that was
-// never begun.
-func (s *Slot) End(status int, took time.Duration) {
+// End counts the request for an app, or for NoApp, and shows the slot as idle. A status of
+// 0 is an answer that was never begun.
+func (s *Slot) End(app, status int, took time.Duration) {
 	took = max(took, 0) // the clock may have been a wall clock
 	c := &s.row.counters
 	c.status[stats.StatusClass(status)].Add(1)
 	c.latency[stats.LatencyBucket(took)].Add(1)
 	c.busy.Add(uint64(took))
-	c.requests.Add(1)
+	s.tally(app).requests.Add(1)
 	average(&s.page.head.average, took)
 	f := &s.row.inflight
 	f.seq.Store((f.seq.Load() + phaseMask) &^ phaseMask)
@@ -82,8 +83,8 @@ func (s *Slot) AddRx(n int64) { s.add(&s.row.rx, n) }
 // AddTx counts bytes sent, heads included.
 func (s *Slot) AddTx(n int64) { s.add(&s.row.tx, n) }
 
-// AddException counts a handler that panicked.
-func (s *Slot) AddException() { s.add(&s.row.exceptions, 1) }
+// AddException counts a handler of an app that panicked.
+func (s *Slot) AddException(app int) { s.add(&s.tally(app).exceptions, 1) }
 
 // AddReadError counts a request whose body could not be read to its end.
 func (s *Slot) AddReadError() { s.add(&s.row.readErrors, 1) }
@@ -100,9 +101,10 @@ func (s *Slot) add(word *atomic.Uint64, n int64) {
 
 func (s *Slot) counters() stats.Counters {
 	c := &s.row.counters
+	sum := s.claimed()
 	n := stats.Counters{
-		Requests:    c.requests.Load(),
-		Exceptions:  c.exceptions.Load(),
+		Requests:    sum.Requests,
+		Exceptions:  sum.Exceptions,
 		ReadErrors:  c.readErrors.Load(),
 		WriteErrors: c.writeErrors.Load(),
 		Rx:          c.rx.Load(),

@@ -17,18 +17,18 @@ func TestEveryCounterGoesToItsPlace(t *testing.T) {
 	s.AddRx(-1) // what a failed Read returns
 	s.AddTx(20)
 	s.AddTx(-5)
-	s.AddException()
+	s.AddException(NoApp)
 	s.AddReadError()
 	s.AddReadError()
 	for range 3 {
 		s.AddWriteError()
 	}
 	begin(s, 1)
-	s.End(204, 3*time.Millisecond)
+	s.End(NoApp, 204, 3*time.Millisecond)
 	begin(s, 2)
-	s.End(0, -time.Second)
+	s.End(NoApp, 0, -time.Second)
 	begin(s, 3)
-	s.End(503, time.Hour)
+	s.End(NoApp, 503, time.Hour)
 	p.AddRejected(7)
 
 	want := stats.Counters{
@@ -104,7 +104,7 @@ func TestNoTornReadIsEverReturned(t *testing.T) {
 	for id := uint64(1); id <= requests || seen.Load() < 1000 && time.Now().Before(end); id++ {
 		begin(s, id)
 		if id%3 != 0 { // now and then no End, as if the holder had lost its way
-			s.End(200, 0)
+			s.End(NoApp, 200, 0)
 		}
 	}
 	close(stop)
@@ -131,7 +131,7 @@ func TestAWriterThatDiedWhileWritingHoldsNoReader(t *testing.T) {
 
 func TestEndWithoutBeginLeavesTheSlotFree(t *testing.T) {
 	p := newPage(t, 1)
-	p.Slot(0).End(500, 0)
+	p.Slot(0).End(NoApp, 500, 0)
 	if p.Slot(0).InUse() || len(p.InFlight()) != 0 || p.Totals().Status[5] != 1 {
 		t.Errorf("in use %v, totals %+v", p.Slot(0).InUse(), p.Totals())
 	}
@@ -142,16 +142,16 @@ func TestAvgTimeFollowsTheLastRequests(t *testing.T) {
 	if p.AvgTime() != 0 {
 		t.Errorf("average of nothing: %v", p.AvgTime())
 	}
-	p.Slot(0).End(200, 8*time.Millisecond)
+	p.Slot(0).End(NoApp, 200, 8*time.Millisecond)
 	if got := p.AvgTime(); got != 8*time.Millisecond {
 		t.Errorf("average of one request: %v", got)
 	}
-	p.Slot(0).End(200, 16*time.Millisecond)
+	p.Slot(0).End(NoApp, 200, 16*time.Millisecond)
 	if got := p.AvgTime(); got != 9*time.Millisecond {
 		t.Errorf("an eighth of the new one: %v, want 9ms", got)
 	}
 	for range 100 {
-		p.Slot(0).End(200, time.Millisecond)
+		p.Slot(0).End(NoApp, 200, time.Millisecond)
 	}
 	if got := p.AvgTime(); got < time.Millisecond || got > 1001*time.Microsecond {
 		t.Errorf("after a hundred requests of 1ms: %v", got)
@@ -165,7 +165,7 @@ func TestBeginAndEndAllocateNothing(t *testing.T) {
 		s.Begin(1, start, "GET", path, "192.168.100.100:65535")
 		s.AddRx(100)
 		s.AddTx(100)
-		s.End(200, time.Millisecond)
+		s.End(NoApp, 200, time.Millisecond)
 	}); n != 0 {
 		t.Errorf("%v allocations per request", n)
 	}
@@ -179,7 +179,7 @@ func BenchmarkRequest(b *testing.B) {
 		s.Begin(1, start, "GET", "/a/path/of/some/length", "192.168.100.100:65535")
 		s.AddRx(100)
 		s.AddTx(100)
-		s.End(200, time.Millisecond)
+		s.End(NoApp, 200, time.Millisecond)
 	}
 }
 
@@ -194,7 +194,7 @@ func BenchmarkRequestsInEverySlot(b *testing.B) {
 			s.Begin(1, start, "GET", "/a/path/of/some/length", "192.168.100.100:65535")
 			s.AddRx(100)
 			s.AddTx(100)
-			s.End(200, time.Millisecond)
+			s.End(NoApp, 200, time.Millisecond)
 		}
 	})
 }

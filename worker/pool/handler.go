@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
 // statusClientGone is nginx's number for a client that did not wait for the answer.
@@ -38,7 +40,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		began = time.Now()
 	}
-	res := &response{inner: w, request: r, pool: p, conn: c, slot: slot, arrived: arrived, began: began, holds: true}
+	res := &response{inner: w, request: r, pool: p, conn: c, slot: slot, app: scoreboard.NoApp, arrived: arrived, began: began, holds: true}
 	defer res.finish()
 	res.begin()
 	h.next.ServeHTTP(res, r)

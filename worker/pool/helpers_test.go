@@ -30,7 +30,7 @@ const grace = 10 * time.Millisecond
 
 func newPage(t testing.TB, slots int) *scoreboard.Page {
 	t.Helper()
-	page, f, err := scoreboard.Create(slots)
+	page, f, err := scoreboard.Create(slots, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

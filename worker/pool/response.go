@@ -22,6 +22,7 @@ type response struct {
 	body    body
 
 	slot     int
+	app      int // see Charge
 	arrived  time.Time
 	began    time.Time // when it got its slot
 	holds    bool      // the slot is not given back yet
@@ -66,7 +67,7 @@ func (w *response) panicked(v any) {
 	if v == http.ErrAbortHandler { // the application's own wish
 		panic(v)
 	}
-	w.pool.rows[w.slot].AddException()
+	w.pool.rows[w.slot].AddException(w.app)
 	if w.pool.opts.OnPanic != nil {
 		w.pool.opts.OnPanic(w.request, v, debug.Stack())
 	}
@@ -105,7 +106,7 @@ func (w *response) release() {
 		return
 	}
 	w.holds = false
-	w.pool.rows[w.slot].End(w.status, time.Since(w.began))
+	w.pool.rows[w.slot].End(w.app, w.status, time.Since(w.began))
 	w.pool.admission.release(w.slot)
 }
 

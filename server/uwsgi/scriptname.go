@@ -1,0 +1,27 @@
+package uwsgi
+
+import (
+	"net/http"
+	"strings"
+)
+
+// ScriptName returns the prefix under which the front end mounts the application, and
+// which stands before r.URL.Path in the client's view: SCRIPT_NAME without a slash at its
+// end. It is "" at the root, if r was not served by this package, and if SCRIPT_NAME is no
+// prefix: lighttpd puts the whole path there.
+func ScriptName(r *http.Request) string {
+	if rc, ok := r.Context().Value(contextKey{}).(*requestContext); ok {
+		return rc.prefix
+	}
+	return ""
+}
+
+// prefix is mount in the cases in which routePath takes it for one. It begins with one
+// slash: with two, a link made with it would lead to another host.
+func (c *cgi) prefix() string {
+	m := c.mount()
+	if !strings.HasPrefix(m, "/") || !c.pathInfo.set && !c.mounted {
+		return ""
+	}
+	return "/" + strings.TrimLeft(m, "/")
+}
