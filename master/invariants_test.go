@@ -91,6 +91,12 @@ func (w *world) apply(a action, published *bool) {
 			w.fault("caller %d answered twice", a.caller)
 		}
 		w.callers[a.caller] = true
+	case actDeafen:
+		for _, s := range w.sims {
+			if !s.launched {
+				w.fault("sockets are closed while process %d is being given them", s.inc)
+			}
+		}
 	case actFinish:
 		w.done = true
 	case actLog:

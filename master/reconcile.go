@@ -125,8 +125,7 @@ func (m *machine) settle() {
 			m.do(actStarted{})
 		}
 	case Stopping:
-		// A process that is being spawned may still be given the descriptors.
-		if !m.deaf && !m.spawning() {
+		if !m.deaf && !m.launching() {
 			m.deaf = true
 			m.do(actDeafen{})
 		}
@@ -140,9 +139,12 @@ func (m *machine) settle() {
 	}
 }
 
-func (m *machine) spawning() bool {
+// launching reports whether a fork is under way. It is given the sockets by number, and
+// a number that was closed may be another file's. A kill that was decided meanwhile does
+// not end it, so the phase does not tell.
+func (m *machine) launching() bool {
 	for _, p := range m.procs {
-		if p.phase == Spawning {
+		if p.pid == 0 {
 			return true
 		}
 	}
