@@ -70,7 +70,7 @@ func TestTermFinishesRunningRequests(t *testing.T) {
 // The second TERM does not wait for anybody.
 func TestSecondTermStopsAtOnce(t *testing.T) {
 	t.Parallel()
-	i := servertest.Launch(t, gated)
+	i := servertest.Launch(t, `worker-reload-mercy = "10m"`+gated) // longer than the test would wait
 	gate := servertest.NewGate(t, i.Dir)
 	answer := inside(t, i, gate, i.UWSGI("uwsgi"))
 	i.Signal(syscall.SIGTERM)

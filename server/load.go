@@ -70,7 +70,7 @@ func makePlan(s statement) (master.Plan, error) {
 	}
 	return master.Plan{
 		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Threads,
-		Sockets: sockets, Config: s.Raw,
+		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
 	}, nil

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -54,6 +55,11 @@ func TestBadReloadChangesNothing(t *testing.T) {
 	t.Parallel()
 	i := servertest.Launch(t, echoing)
 	load := servertest.Run(t, 2, servertest.Echo(i.HTTP("http").Transport, "http://site/"))
+	taken, err := net.Listen("unix", filepath.Join(i.Dir, "taken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	before := i.Stats()
 	for _, bad := range []struct{ name, toml, words string }{
 		{"New returns an error", strings.Replace(echoing, `"echo"`, `"refuses"`, 1), "no database at db.example:5432"},
@@ -61,7 +67,7 @@ func TestBadReloadChangesNothing(t *testing.T) {
 		{"exit in New", strings.Replace(echoing, `"echo"`, `"exits-at-start"`, 1), "exited with status 7"},
 		{"a mistake in the file", echoing + "\n[env]\nx = 1\n", "app.toml:"},
 		{"no such app", strings.Replace(echoing, `"echo"`, `"nobody"`, 1), `"nobody"`},
-		{"a socket that is taken", strings.Replace(echoing, "http-socket = ", "socket = \"$DIR/stats\"\nhttp-socket = ", 1), "stats"},
+		{"a socket that is taken", strings.Replace(echoing, "http-socket = ", "socket = \"$DIR/taken\"\nhttp-socket = ", 1), "listens on it"},
 		{"a key that takes a restart", echoing + "\nvacuum = false\n", "restart"},
 	} {
 		i.Write(keep + bad.toml)

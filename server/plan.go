@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/stats/scoreboard"
 	"github.com/seed17661985/ostler/worker/control"
 )
@@ -32,6 +33,10 @@ type statement struct {
 	Layout   int      `json:"layout"`   // scoreboard.LayoutVersion
 	Build    string   `json:"build"`
 	Apps     []string `json:"apps"`
+
+	// Mounted are the places of Apps in this configuration, in the order in which the
+	// program's workers count for them.
+	Mounted []stats.App `json:"mounted"`
 
 	// Raw is the configuration as the program understands it. The master hands it to
 	// that program's workers as it is, because a newer one may have keys of which the
@@ -71,12 +76,10 @@ func state(apps []App, path string) (statement, error) {
 	if err != nil {
 		return statement{}, err
 	}
-	app, err := findApp(apps, cfg.Module)
-	if err != nil {
-		return statement{}, &usageError{fmt.Errorf("%s: %w", cfg.File, err)}
+	if err := resolveApps(apps, &cfg); err != nil {
+		return statement{}, &usageError{err}
 	}
-	cfg.Module = app.Name
-	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Build: buildID(), Config: cfg}
+	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Build: buildID(), Mounted: appsOf(cfg), Config: cfg}
 	for _, a := range apps {
 		s.Apps = append(s.Apps, a.Name)
 	}
@@ -174,7 +177,12 @@ func (s statement) print(w io.Writer) {
 	line("config", "%s", orDefault(c.File, "embedded default (no --config)"))
 	line("build", "%s (worker contract %d.%d)", s.Build, s.Contract, s.Layout)
 	line("apps", "%s", strings.Join(s.Apps, ", "))
-	line("module", "%s", c.Module)
+	for _, m := range s.Mounted {
+		line("serve", "%s at %s", m.Name, orDefault(m.Mountpoint, "/"))
+	}
+	if c.Module == "" {
+		line("serve", "404 for everything else")
+	}
 	if c.Master {
 		line("workers", "%d processes x %d threads", c.Processes, c.Threads)
 	} else {

@@ -31,7 +31,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	page, file, err := scoreboard.Create(cfg.Threads, 1)
+	page, file, err := scoreboard.Create(cfg.Threads, len(appsOf(cfg)))
 	if err != nil {
 		return errors.Join(err, st.close())
 	}
@@ -132,6 +132,16 @@ func (s *single) watch(ctx context.Context, signals <-chan os.Signal) (stop cont
 	}
 }
 
+// fillApps is what the master does for the workers it has had.
+func (s *single) fillApps(w *stats.Worker) {
+	apps := appsOf(s.cfg)
+	rows := make([]stats.AppStats, len(apps))
+	for n, a := range apps {
+		rows[n] = stats.AppStats{Module: a.Name, Mountpoint: a.Mountpoint, StartupTime: int64(s.page.Startup(n).Seconds()), Chdir: s.cfg.Chdir}
+	}
+	w.FillApps(stats.Ledger{}.PlusApps(apps, s.page.AppCounters()), apps, rows)
+}
+
 // Snapshot makes the one process look like a master with one worker.
 func (s *single) Snapshot() stats.Snapshot {
 	pid := os.Getpid()
@@ -140,7 +150,7 @@ func (s *single) Snapshot() stats.Snapshot {
 	w := stats.Worker{
 		ID: 1, PID: pid, State: worker.State(s.page.State()).String(), Generation: 1,
 		LastSpawn: s.began.Unix(), RespawnCount: 1, DeltaRequests: totals.Requests,
-		AvgRT: uint64(s.page.AvgTime().Microseconds()), Apps: []stats.AppStats{{}},
+		AvgRT: uint64(s.page.AvgTime().Microseconds()),
 	}
 	if s.page.State() == uint32(worker.Serving) {
 		w.Accepting = 1
@@ -148,6 +158,7 @@ func (s *single) Snapshot() stats.Snapshot {
 	w.RSS, w.VSZ = stats.ProcessMemory(pid)
 	w.Upgraded = s.page.Upgraded()
 	w.Fill(totals, s.page.Rows(), s.page.InFlight(), time.Now())
+	s.fillApps(&w)
 	snap := stats.Snapshot{
 		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,
 		PID: pid, UID: os.Getuid(), GID: os.Getgid(), Cwd: dir, Workers: []stats.Worker{w},

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -27,6 +29,42 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 		fmt.Fprintf(t, "%d\t%d\t%s\t%d\t%d/%d\t%d\t%d\t%s\t%d MiB\t%d\t%s\n",
 			n+1, wk.PID, wk.State, wk.Generation, busy, len(wk.Cores), wk.Requests, wk.Exceptions,
 			time.Duration(wk.AvgRT)*time.Microsecond, wk.RSS>>20, wk.RespawnCount, orDefault(wk.LastExit, "-"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printApps(w, s)
+}
+
+// printApps has a line for each app that is mounted, if there are several.
+func printApps(w io.Writer, s stats.Snapshot) error {
+	sums := map[int]stats.AppStats{}
+	var unmounted uint64
+	for _, wk := range s.Workers {
+		unmounted += wk.Unmounted
+		for _, a := range wk.Apps {
+			sum := sums[a.ID]
+			a.Requests += sum.Requests
+			a.Exceptions += sum.Exceptions
+			a.Mounted = max(a.Mounted, sum.Mounted)
+			sums[a.ID] = a
+		}
+	}
+	if len(sums) < 2 && unmounted == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "APP\tPATH\tREQUESTS\tERRORS")
+	for _, id := range slices.Sorted(maps.Keys(sums)) {
+		a := sums[id]
+		path := orDefault(a.Mountpoint, "/")
+		if a.Mounted == 0 {
+			path += " (not any more)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", a.Module, path, a.Requests, a.Exceptions)
+	}
+	if unmounted > 0 {
+		fmt.Fprintf(t, "(none)\t404\t%d\t0\n", unmounted)
 	}
 	return t.Flush()
 }

@@ -7,10 +7,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed17661985/ostler/master"
+	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/worker/pool"
 )
 
@@ -203,5 +207,51 @@ func TestTouchSeesEveryKindOfChange(t *testing.T) {
 		if got := len(files.look()) > 0; got != step.want {
 			t.Errorf("%s: changed = %t, want %t", step.what, got, step.want)
 		}
+	}
+}
+
+// The folder of a log may belong to the user that workers run as, who could put
+// a link to one of root's files where the log should be.
+func TestLogOfAnotherUserFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	nobody := &master.Credential{Uid: 65534, Gid: 65534}
+	dir := t.TempDir()
+	secret, link, fresh := filepath.Join(dir, "secret"), filepath.Join(dir, "link"), filepath.Join(dir, "fresh")
+	if err := errors.Join(os.WriteFile(secret, nil, 0o600), os.Symlink(secret, link)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := openFor(nobody, link); err == nil {
+		f.Close()
+		t.Error("a link was followed")
+	}
+	owner := func(path string) uint32 {
+		t.Helper()
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Sys().(*syscall.Stat_t).Uid
+	}
+	for path, want := range map[string]uint32{secret: 0, fresh: 65534} {
+		f, err := openFor(nobody, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if got := owner(path); got != want {
+			t.Errorf("%s belongs to %d now, want %d", path, got, want)
+		}
+	}
+}
+
+func TestCredentialOfOurselvesIsNone(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.UID, cfg.GID = strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getegid())
+	if cred, err := credential(cfg); cred != nil || err != nil {
+		t.Errorf("%v, %v; an unprivileged master could not even set what it has", cred, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -63,20 +62,13 @@ func workerLogger(s control.Setup) hclog.Logger {
 // buildService makes the application and everything between it and the sockets.
 // It is the same for a supervised worker and for master = false.
 func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.Logger) (worker.Service, error) {
-	app, err := findApp(apps, cfg.Module)
-	if err != nil {
-		return worker.Service{}, err
-	}
 	logs, err := openWorkerLogs(cfg)
 	if err != nil {
 		return worker.Service{}, err
 	}
-	h, err := app.New(ctx)
+	h, err := host(ctx, apps, cfg)
 	if err != nil {
-		return worker.Service{}, fmt.Errorf("app %q: %w", app.Name, err)
-	}
-	if h == nil {
-		return worker.Service{}, fmt.Errorf("app %q: New returned neither a handler nor an error", app.Name)
+		return worker.Service{}, errors.Join(err, logs.close())
 	}
 	requests := pool.Options{
 		Slots:         cfg.Threads,
@@ -86,20 +78,14 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		OnDone:        logs.record(),
 	}
 	return worker.Service{
-		Handler:      limitBody(int64(cfg.LimitPost), h),
+		Handler:      h.handler,
 		NewServer:    protocols{cfg: cfg, log: log}.newServer,
 		Pool:         requests,
+		Startup:      h.startup,
 		UpgradeMercy: time.Duration(cfg.UpgradeMercy),
-		Close:        func() error { return errors.Join(closeHandler(h), logs.close()) },
+		Close:        func() error { return errors.Join(h.close(), logs.close()) },
 		Reopen:       logs.reopen,
 	}, nil
-}
-
-func closeHandler(h http.Handler) error {
-	if c, ok := h.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
 }
 
 // logPanic keeps the stack where the panic happened: a line of text each, so

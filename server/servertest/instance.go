@@ -72,8 +72,20 @@ func Start(t testing.TB, toml string, apps ...server.App) *Instance {
 // accepts.
 func Launch(t testing.TB, toml string) *Instance {
 	t.Helper()
+	return LaunchAs(t, toml, Process{})
+}
+
+// Process says how a master is launched.
+type Process struct {
+	Program string   // path of a copy of this test binary; empty: this test binary
+	Output  *os.File // standard output and error; nil: the test's standard error
+}
+
+// LaunchAs is Launch of a particular process.
+func LaunchAs(t testing.TB, toml string, p Process) *Instance {
+	t.Helper()
 	i := prepare(t, toml)
-	i.launch()
+	i.launch(p)
 	// It is there from the beginning, locked, and gets its number when workers accept.
 	i.Until("the pidfile is written", func() bool { return i.Read("pid") != "" || i.Ended() })
 	if i.Ended() {
@@ -82,10 +94,16 @@ func Launch(t testing.TB, toml string) *Instance {
 	return i
 }
 
-func (i *Instance) launch() {
+func (i *Instance) launch(p Process) {
 	i.t.Helper()
-	cmd := exec.Command(os.Args[0], "--config", i.Config)
-	cmd.Stderr, cmd.Stdout = os.Stderr, os.Stderr
+	if p.Program == "" {
+		p.Program = os.Args[0]
+	}
+	if p.Output == nil {
+		p.Output = os.Stderr
+	}
+	cmd := exec.Command(p.Program, "--config", i.Config)
+	cmd.Stderr, cmd.Stdout = p.Output, p.Output
 	if err := cmd.Start(); err != nil {
 		i.t.Fatalf("launch master: %v", err)
 	}
