@@ -55,7 +55,7 @@ type Config struct {
 	ChmodSocket FileMode
 	ChownSocket string // "user" or "user:group", "" leaves the owner
 	AllowFrom   []netip.Prefix
-	Trusted     Peers // trusted-proxies
+	Trusted     Peers   // trusted-proxies
 	Stats       Address // zero is off
 	Control     Address // zero: see ControlPath
 
