@@ -109,6 +109,9 @@ func bindAddress(ctx context.Context, s Socket) (*Bound, error) {
 func bind(ctx context.Context, s Socket) (*Bound, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false) // its accept path is slower, and nothing in front speaks it
+	if isPath(s.Name) && s.Mode != 0 {
+		lc.Control = narrow(s.Mode)
+	}
 	ln, err := lc.Listen(ctx, network(s.Name), s.Name)
 	if err != nil {
 		return nil, bindReason(err)

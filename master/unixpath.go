@@ -147,23 +147,21 @@ func identify(path string) (*fileID, error) {
 	if !ok {
 		return nil, fmt.Errorf("stat of %s gives a %T", path, info.Sys())
 	}
-	return &fileID{dev: uint64(st.Dev), ino: uint64(st.Ino)}, nil
+	id := idOf(st)
+	return &id, nil
 }
 
-// setOwner applies mode and owner. The umask of a master is never 0, so until then the
-// socket is narrower than asked, not wider.
+func idOf(st *syscall.Stat_t) fileID { return fileID{dev: uint64(st.Dev), ino: uint64(st.Ino)} }
+
+// errNotOurs refuses to touch what somebody put in the place of our socket.
+var errNotOurs = errors.New("the file at its path is not this socket any more")
+
+// setOwner applies mode and owner to the socket's file, and to no other.
 func (b *Bound) setOwner() error {
-	if b.file == nil {
+	if b.file == nil || b.Mode == 0 && b.Uid < 0 && b.Gid < 0 {
 		return nil
 	}
-	var errs []error
-	if b.Mode != 0 {
-		errs = append(errs, os.Chmod(b.Name, b.Mode))
-	}
-	if b.Uid >= 0 || b.Gid >= 0 {
-		errs = append(errs, os.Lchown(b.Name, b.Uid, b.Gid))
-	}
-	return errors.Join(errs...)
+	return grant(b.Name, *b.file, b.Mode, b.Uid, b.Gid)
 }
 
 // unlink removes the path, in turn with whoever is about to bind it.
