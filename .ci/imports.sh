@@ -20,6 +20,7 @@ server/servertest| server server/uwsgi stats                                    
 server/forwarded |                                                                 |
 server           | server/config server/forwarded server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
+server/strict    |                                                                 |
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
 worker           | worker/control worker/pool stats/scoreboard                     | $hclog
