@@ -109,7 +109,7 @@ func (x *Executable) Launch(s Spec) (Process, error) {
 	defer end.Close()
 	pid, err := x.fork(s, end, board)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close())
+		return nil, errors.Join(s.explain(x.name, err), conn.Close())
 	}
 	// Nobody else waits for our children, so the number still means this process.
 	proc, err := os.FindProcess(pid)
@@ -119,6 +119,15 @@ func (x *Executable) Launch(s Spec) (Process, error) {
 		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close())
 	}
 	return &child{proc: proc, conn: conn, page: page}, nil
+}
+
+// explain names the folder too: one that was removed gives the same error as a program
+// that is not there.
+func (s Spec) explain(program string, err error) error {
+	if s.Dir == "" {
+		return fmt.Errorf("launch %s: %w", program, err)
+	}
+	return fmt.Errorf("launch %s in %s: %w", program, s.Dir, err)
 }
 
 // fork places the descriptors of the contract: 0 to 4, the sockets, the pinned program.

@@ -172,6 +172,20 @@ func TestAStartThatFailsGivesTheProgramsReason(t *testing.T) {
 	}
 }
 
+// A folder that was removed gives the kernel's words for a program that is not there.
+func TestALaunchInAFolderThatIsGoneNamesIt(t *testing.T) {
+	l, err := PinExecutable(os.Args[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	gone := filepath.Join(t.TempDir(), "gone")
+	_, err = l.Launch(Spec{Slot: 1, Workers: 1, Threads: 1, Dir: gone, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), gone) {
+		t.Errorf("launch: %v", err)
+	}
+}
+
 func TestThePinnedProgramHasAPath(t *testing.T) {
 	x, err := PinExecutable(os.Args[0], nil)
 	if err != nil {
