@@ -8,21 +8,30 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/seed17661985/ostler/stats"
 )
 
 // ctlClient speaks to the control socket of a running master.
 type ctlClient struct {
-	path string
-	http *http.Client
+	path     string
+	http     *http.Client
+	patience time.Duration // with a question that a healthy master answers at once
 }
+
+// statusPatience is generous: a machine that is out of memory is slow.
+const statusPatience = 10 * time.Second
 
 func newCtlClient(path string) *ctlClient {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
-	return &ctlClient{path: path, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &ctlClient{
+		path:     path,
+		http:     &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		patience: statusPatience,
+	}
 }
 
 // errRolledBack is a reload that the master refused or took back; the old
@@ -59,6 +68,8 @@ func (c *ctlClient) stop(ctx context.Context, now bool) (stopAnswer, error) {
 }
 
 func (c *ctlClient) status(ctx context.Context) (stats.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
 	var s stats.Snapshot
 	err := c.call(ctx, http.MethodGet, ctlStatus, &s)
 	return s, err
@@ -90,6 +101,9 @@ func (c *ctlClient) call(ctx context.Context, method, path string, answer any) e
 
 // explain turns the transport's words into what the operator needs to know.
 func (c *ctlClient) explain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("control socket %s: the master does not answer: it hangs, or was stopped (SIGSTOP)", c.path)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return fmt.Errorf("nothing is running here: control socket %s: %w", c.path, op.Err)

@@ -39,8 +39,13 @@ func openLog(target string, owner *master.Credential) (*logFile, error) {
 	return &logFile{file: f, path: target, owner: owner}, nil
 }
 
+// openAppend does not wait for the reader of a named pipe: a master that did would
+// hear no signal meanwhile.
 func openAppend(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, logMode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, logMode)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("open log file: nobody reads the pipe %s", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open log file: %w", err)
 	}

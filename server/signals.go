@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,16 +12,42 @@ import (
 // masterSignals is what a master listens to; the table of meanings is in the
 // README. SIGPIPE is caught and dropped: a master must not die because the reader
 // of its standard error did.
+//
+// Each signal waits in a place of its own, because Notify drops what finds its
+// channel full: a burst of one, while its work is slow, must not cost another.
 func masterSignals() (<-chan os.Signal, func()) {
-	ch := make(chan os.Signal, 16)
-	signal.Notify(ch,
+	all := make(chan os.Signal)
+	ctx, stop := context.WithCancel(context.Background())
+	for _, s := range [...]os.Signal{
 		syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP,
-		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU,
+	} {
+		own := make(chan os.Signal, 2) // a second TERM means more than the first
+		signal.Notify(own, s)
+		go forward(ctx, own, all)
+	}
 	broken := make(chan os.Signal, 1) // nobody reads it
 	signal.Notify(broken, syscall.SIGPIPE)
-	return ch, func() {
-		signal.Stop(ch)
+	return all, func() {
+		stop()
 		signal.Stop(broken)
+	}
+}
+
+// forward passes signals on until ctx ends.
+func forward(ctx context.Context, from chan os.Signal, to chan<- os.Signal) {
+	defer signal.Stop(from)
+	for {
+		select {
+		case s := <-from:
+			select {
+			case to <- s:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
