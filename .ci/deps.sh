@@ -7,6 +7,8 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); } # command, Debian package
 need nginx nginx-light
 need uwsgi uwsgi-core
+need apache2 apache2-bin
+need lighttpd lighttpd
 need curl curl
 need ip iproute2 # a network of its own for the embedded default
 need chromium chromium # examples/chat

@@ -16,6 +16,7 @@ law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
+server/frontends |                                                                 |
 server/servertest| server server/uwsgi stats                                       | $goleak
 server/forwarded |                                                                 |
 server           | server/config server/forwarded server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
@@ -37,6 +38,7 @@ test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml $
 test_law="
 cmd/ostler       | server/servertest
 examples/*       | server/servertest stats server/uwsgi
+server/frontends | server server/servertest server/uwsgi
 examples/chat    | server/servertest stats
 server           | server/servertest
 master           | worker
