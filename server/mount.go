@@ -91,22 +91,34 @@ func (at *mount) serve(w http.ResponseWriter, r *http.Request, prefix, rest stri
 	at.handler.ServeHTTP(m.writer(w), inner)
 }
 
-// rawRest is the RawPath of the end of u's path. The client's encoding is kept
-// where it says something that the usual one does not, and where rest begins at a
-// slash of it: "/shop%2Fx" is routed as the front ends' rules saw it, decoded.
+// rawRest is the RawPath that goes with rest, the end of u's path or, where the
+// front end stripped more than the mount, the path with something before it. The
+// client's encoding is kept where it says what the usual one does not, and where
+// rest begins at a slash of it: "/shop%2Fx" is routed as the front ends' rules saw
+// it, decoded.
 func rawRest(u *url.URL, rest string) string {
-	if u.RawPath == "" || !strings.HasSuffix(u.Path, rest) {
+	if u.RawPath == "" {
 		return ""
 	}
 	raw := u.EscapedPath() // not RawPath, which a handler before us may have left behind
-	for range len(u.Path) - len(rest) {
+	if before, ok := strings.CutSuffix(rest, u.Path); ok {
+		raw = (&url.URL{Path: before}).EscapedPath() + raw
+	} else {
+		raw = skipDecoded(raw, len(u.Path)-len(rest))
+	}
+	if usual := (&url.URL{Path: rest}).EscapedPath(); raw == usual || raw[0] != '/' {
+		return ""
+	}
+	return raw
+}
+
+// skipDecoded drops what stands for the first n bytes of a path.
+func skipDecoded(raw string, n int) string {
+	for range n {
 		if raw[0] == '%' {
 			raw = raw[2:]
 		}
 		raw = raw[1:]
-	}
-	if usual := (&url.URL{Path: rest}).EscapedPath(); raw == usual || raw[0] != '/' {
-		return ""
 	}
 	return raw
 }
