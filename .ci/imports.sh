@@ -19,9 +19,10 @@ examples/chat    | server                                                       
 server/frontends |                                                                 |
 server/servertest| server server/uwsgi stats                                       | $goleak
 server/forwarded |                                                                 |
-server           | server/config server/forwarded server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
+server           | server/config server/forwarded server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
 server/strict    |                                                                 |
+server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
 worker           | worker/control worker/pool stats/scoreboard                     | $hclog
@@ -40,7 +41,8 @@ cmd/ostler       | server/servertest
 examples/*       | server/servertest stats server/uwsgi
 server/frontends | server server/servertest server/uwsgi
 examples/chat    | server/servertest stats
-server           | server/servertest
+server           | server/servertest server/strict/malformed
+server/strict    | server/strict/malformed
 master           | worker
 worker           | stats server/uwsgi
 worker/pool      | stats server/uwsgi

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	_ worker.Server = (*http.Server)(nil)
+	_ worker.Server = (*httpServer)(nil)
 	_ worker.Server = (*uwsgi.Server)(nil)
 )
 
@@ -42,7 +42,8 @@ func (p protocols) newServer(s control.Socket, h http.Handler, requests *pool.Po
 	return p.httpServer(h, requests), pool.GateOptions{Grace: acceptGrace}, nil
 }
 
-func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *http.Server {
+func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *httpServer {
+	log := p.log.Named("http")
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: time.Duration(p.cfg.HeaderTimeout),
@@ -50,10 +51,10 @@ func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *http.Server 
 		MaxHeaderBytes:    maxHead,
 		ConnContext:       requests.ConnContext,
 		ConnState:         requests.ConnState,
-		ErrorLog:          p.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
+		ErrorLog:          log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 	}
 	srv.SetKeepAlivesEnabled(p.cfg.HTTPKeepalive > 0)
-	return srv
+	return newHTTPServer(srv, log)
 }
 
 func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Server {

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
 func apps() []server.App {
 	return []server.App{
 		server.Handler("echo", http.HandlerFunc(echo)),
+		server.Handler("transfers", transfers()),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
 		server.Handler("endless", http.HandlerFunc(endless)),
 		server.Handler("surroundings", http.HandlerFunc(surroundings)),

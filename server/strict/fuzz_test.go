@@ -69,8 +69,8 @@ func compare(t *testing.T, input string, c *Conn, br *bufio.Reader, r *http.Requ
 // what is refused, it refuses; and neither depends on how the bytes are cut.
 func FuzzRead(f *testing.F) {
 	for _, c := range table(f) {
-		if len(c.input) < 10000 {
-			f.Add([]byte(c.input), byte(7))
+		if len(c.Input) < 10000 {
+			f.Add([]byte(c.Input), byte(7))
 		}
 	}
 	for _, input := range good() {

@@ -34,20 +34,27 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("refused with %d: %s", r.Status, r.Cause) }
 
-// Listener wraps the listener of an *http.Server whose ConnState calls ConnState.
-func Listener(ln net.Listener, o Options) net.Listener {
+// Wrap gives a function that wraps connections, for a server whose ConnState calls ConnState.
+// Over TLS, a Conn hides the *tls.Conn from the server: only for those that speak HTTP/1.
+func Wrap(o Options) func(net.Conn) *Conn {
 	if o.MaxHead <= 0 {
 		o.MaxHead = DefaultMaxHead
 	}
-	return &listener{Listener: ln, shared: &shared{opts: o}}
+	s := &shared{opts: o}
+	return func(inner net.Conn) *Conn { return newConn(inner, s) }
+}
+
+// Listener wraps each connection of ln.
+func Listener(ln net.Listener, o Options) net.Listener {
+	return &listener{Listener: ln, wrap: Wrap(o)}
 }
 
 type listener struct {
 	net.Listener
-	shared *shared
+	wrap func(net.Conn) *Conn
 }
 
-// shared is what the connections of one listener have in common.
+// shared is what the connections of one Wrap have in common.
 type shared struct {
 	opts   Options
 	blocks sync.Pool // *block: few connections need one at any time, and not for long
@@ -58,13 +65,13 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(inner, l.shared), nil
+	return l.wrap(inner), nil
 }
 
 // ConnState has to be called by the function in the field of the same name of the server:
-// what is read after a hijack is not HTTP.
+// what is read after a hijack is not HTTP. A connection may be embedded in another.
 func ConnState(nc net.Conn, state http.ConnState) {
-	if c, ok := nc.(*Conn); ok && state == http.StateHijacked {
+	if c, ok := nc.(interface{ release() }); ok && state == http.StateHijacked {
 		c.release()
 	}
 }

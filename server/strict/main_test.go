@@ -6,13 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/seed17661985/ostler/server/strict/malformed"
 	"go.uber.org/goleak"
 )
 
@@ -117,47 +117,12 @@ func readAll(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-type malformed struct{ name, status, cause, input string }
-
-// table reads testdata/refused.txt.
-func table(t testing.TB) []malformed {
+// table is the collection of malformed requests.
+func table(t testing.TB) []malformed.Request {
 	t.Helper()
-	text, err := os.ReadFile("testdata/refused.txt")
+	list, err := malformed.Requests()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []malformed
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-			continue
-		}
-		f := strings.SplitN(line, " | ", 4)
-		if len(f) != 4 {
-			t.Fatalf("refused.txt: %s", line)
-		}
-		input, err := strconv.Unquote(f[3])
-		if err != nil {
-			t.Fatalf("refused.txt: %s: %v", f[0], err)
-		}
-		list = append(list, malformed{f[0], f[1], f[2], expand(input)})
-	}
 	return list
-}
-
-// expand replaces the first {text*n}.
-func expand(s string) string {
-	before, rest, ok := strings.Cut(s, "{")
-	if !ok {
-		return s
-	}
-	text, rest, ok := strings.Cut(rest, "*")
-	if !ok {
-		return s
-	}
-	count, after, _ := strings.Cut(rest, "}")
-	n, err := strconv.Atoi(count)
-	if err != nil {
-		return s
-	}
-	return before + strings.Repeat(text, n) + after
 }

@@ -187,7 +187,9 @@ func TestHijackedConnectionsAreLetThrough(t *testing.T) {
 		"some while the handler runs": {9000, 9000}, "with the head and while the handler runs": {9000, 100},
 	} {
 		wait := make(chan struct{})
-		s := serve(t, Options{}, upgrade(t, wait))
+		s := serve(t, Options{}, upgrade(t, wait), func(srv *http.Server) {
+			srv.ConnState = func(c net.Conn, state http.ConnState) { ConnState(embedding{c.(*Conn)}, state) }
+		})
 		c := dial(t, s.addr)
 		withHead, early := cut[1], max(cut[0], cut[1])
 		if name == "one byte while the handler runs" || name == "some while the handler runs" {
@@ -211,6 +213,9 @@ func TestHijackedConnectionsAreLetThrough(t *testing.T) {
 		}
 	}
 }
+
+// embedding is what a server may make of a connection.
+type embedding struct{ *Conn }
 
 // An upgrade that the handler declines leaves the connection to HTTP; a CONNECT does not,
 // because a proxy in front may already take it for a tunnel.
