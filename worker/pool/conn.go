@@ -33,7 +33,7 @@ type conn struct {
 	idleSince time.Time // zero: since before the drain
 	upgraded  *Request  // what it was hijacked by
 
-	waited bool // set before Accept returns: its first request has no patience left
+	waited atomic.Bool // its first request has no patience left
 
 	row      atomic.Int32 // which row its bytes are counted in
 	quiet    atomic.Bool  // not a byte was read since the accept, or since it went idle

@@ -182,7 +182,7 @@ func (g *gate) admit(inner net.Conn) net.Conn {
 func (g *gate) await(c *conn, w *waiter) net.Conn {
 	a := &g.pool.admission
 	slot, err := a.wait(context.Background(), w, g.pool.opts.QueueTimeout)
-	c.waited = err != nil
+	c.waited.Store(err != nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reserve(c, slot)

@@ -56,8 +56,7 @@ func (p *Pool) handlerLeft() {
 // already has no time left.
 func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
 	timeout := p.opts.QueueTimeout
-	if c != nil && c.waited {
-		c.waited = false
+	if c != nil && c.waited.Swap(false) {
 		timeout = 0
 	}
 	return p.admission.join(r.Context(), waitRequest, timeout)
@@ -70,7 +69,7 @@ func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived
 		res.Status = http.StatusServiceUnavailable
 		p.opts.Page.AddRejected(1)
 		h := w.Header()
-		if p.closing(c) {
+		if p.closing(r, c) {
 			h.Set("Connection", "close")
 		}
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter()))
@@ -90,9 +89,10 @@ func (p *Pool) retryAfter() int {
 	return max(1, int((p.opts.QueueTimeout+time.Second-1)/time.Second))
 }
 
-// closing reports whether the response at hand is to be the last one of c.
-func (p *Pool) closing(c *conn) bool {
-	return c != nil && c.kept && p.draining.Load()
+// closing reports whether the response to r is to be the last one of c. On HTTP/2 other
+// requests are under way: the server has its own way to say goodbye there.
+func (p *Pool) closing(r *http.Request, c *conn) bool {
+	return c != nil && c.kept && r.ProtoMajor == 1 && p.draining.Load()
 }
 
 // refuse writes an answer of our own, and gives the length of its body.

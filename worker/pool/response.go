@@ -20,6 +20,7 @@ type response struct {
 	pool    *Pool
 	conn    *conn // nil: it came through no gate
 	body    body
+	streams *streams // nil: not HTTP/2
 
 	slot     int
 	app      int // see Charge
@@ -40,6 +41,7 @@ func (w *response) begin() {
 	if w.conn != nil {
 		w.conn.row.Store(int32(w.slot))
 	}
+	w.streams = newStreams(w.inner, r, w.conn)
 	p.rows[w.slot].Begin(p.requests.Add(1), w.began, r.Method, r.URL.Path, r.RemoteAddr)
 	if r.Body != nil && r.Body != http.NoBody {
 		w.body.ReadCloser, w.body.response = r.Body, w
@@ -86,6 +88,9 @@ func (w *response) panicked(v any) {
 // the server to a bound, which must not take longer than a read may.
 func (w *response) done() {
 	w.body.extend()
+	if w.streams != nil {
+		w.streams.finish(w.inner)
+	}
 	w.release()
 	if w.pool.opts.OnDone != nil {
 		w.pool.opts.OnDone(w.request, w.result())
@@ -114,7 +119,7 @@ func (w *response) release() {
 // upgrade needs its own Connection header, and never goes idle.
 func (w *response) beforeHead(status int) {
 	w.status = status
-	if w.pool.closing(w.conn) && status != http.StatusSwitchingProtocols {
+	if w.pool.closing(w.request, w.conn) && status != http.StatusSwitchingProtocols {
 		w.inner.Header().Set("Connection", "close")
 	}
 }
@@ -136,12 +141,22 @@ func (w *response) WriteHeader(status int) {
 
 func (w *response) Write(b []byte) (int, error) {
 	w.implyHead()
-	n, err := w.inner.Write(b)
+	n, err := w.write(b)
 	w.wrote(int64(n), err)
 	return n, err
 }
 
+func (w *response) write(b []byte) (int, error) {
+	if w.streams != nil {
+		return w.streams.written(b, w.inner.Write)
+	}
+	return w.inner.Write(b)
+}
+
 func (w *response) WriteString(s string) (int, error) {
+	if w.streams != nil {
+		return w.Write([]byte(s))
+	}
 	w.implyHead()
 	n, err := io.WriteString(w.inner, s)
 	w.wrote(int64(n), err)
@@ -157,8 +172,11 @@ func (w *response) CloseNotify() <-chan bool {
 	return make(chan bool) // a writer of a test, say: nobody can know
 }
 
-// ReadFrom keeps the server's way to sendfile open.
+// ReadFrom keeps the server's way to sendfile open, where there is one.
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
+	if w.streams != nil {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
 	w.implyHead()
 	n, err := io.Copy(w.inner, src)
 	w.wrote(n, err)
@@ -184,11 +202,19 @@ func (w *response) Flush() { _ = w.FlushError() }
 
 func (w *response) FlushError() error {
 	w.implyHead()
-	err := http.NewResponseController(w.inner).Flush()
+	err := w.flush()
 	if !errors.Is(err, http.ErrNotSupported) {
 		w.wrote(0, err)
 	}
 	return err
+}
+
+func (w *response) flush() error {
+	if w.streams != nil {
+		w.streams.write.limit(w.streams.timeout)
+		defer w.streams.write.done()
+	}
+	return http.NewResponseController(w.inner).Flush()
 }
 
 // Hijack gives the slot back: a websocket is not a request any more. Its connection stays
@@ -213,7 +239,18 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // SetReadDeadline is the application's own limit; ours gives way to it.
 func (w *response) SetReadDeadline(t time.Time) error {
 	w.body.limited.Store(false)
+	if w.streams != nil {
+		w.streams.read.finish()
+	}
 	return http.NewResponseController(w.inner).SetReadDeadline(t)
+}
+
+// SetWriteDeadline is the application's own limit. On HTTP/1 the connection sees it.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	if w.streams != nil {
+		w.streams.write.finish()
+	}
+	return http.NewResponseController(w.inner).SetWriteDeadline(t)
 }
 
 // Unwrap serves http.ResponseController.
@@ -231,6 +268,10 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	b.extend()
+	if s := b.response.streams; s != nil {
+		s.read.limit(s.timeout)
+		defer s.read.done()
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !b.ended.Swap(true) && err != io.EOF {
 		b.response.pool.rows[b.response.slot].AddReadError()

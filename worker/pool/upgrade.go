@@ -17,6 +17,9 @@ func Draining(ctx context.Context) <-chan struct{} {
 	return nil
 }
 
+// Draining is the same channel for whoever has the pool itself.
+func (p *Pool) Draining() <-chan struct{} { return p.drainBegan }
+
 // upgrade notes that c left the server by r.
 //
 // The page hears of the beginning first: a connection that is closed at this moment must
