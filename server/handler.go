@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	_ worker.Server = (*httpServer)(nil)
+	_ worker.Server = (*webServer)(nil)
+	_ worker.Server = (*httpsServer)(nil)
 	_ worker.Server = (*uwsgi.Server)(nil)
 )
 
@@ -30,8 +31,9 @@ const acceptGrace = 10 * time.Millisecond
 
 // protocols makes the protocol servers of one worker.
 type protocols struct {
-	cfg config.Config
-	log hclog.Logger
+	cfg   config.Config
+	log   hclog.Logger
+	certs certificates
 }
 
 // newServer is worker.Service.NewServer.
@@ -39,7 +41,13 @@ func (p protocols) newServer(s control.Socket, h http.Handler, requests *pool.Po
 	if s.Proto == "uwsgi" {
 		return p.uwsgiServer(h, requests), pool.GateOptions{}, nil
 	}
-	return p.httpServer(h, requests), pool.GateOptions{Grace: acceptGrace}, nil
+	gate := pool.GateOptions{Grace: acceptGrace}
+	web, err := p.webServer(h, requests)
+	if err != nil || s.Proto != "https" {
+		return web, gate, err
+	}
+	tls, err := p.certs.config(s.Name)
+	return newHTTPS(web, tls), gate, err
 }
 
 func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *httpServer {
@@ -100,7 +108,9 @@ func limitBody(limit int64, next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > limit {
-			w.Header().Set("Connection", "close") // the body is not going to be read
+			if r.ProtoMajor == 1 { // on HTTP/2 the stream alone ends
+				w.Header().Set("Connection", "close") // the body is not going to be read
+			}
 			http.Error(w, "request body is over limit-post ("+strconv.FormatInt(limit, 10)+" bytes)", http.StatusRequestEntityTooLarge)
 			return
 		}

@@ -62,6 +62,10 @@ func workerLogger(s control.Setup) hclog.Logger {
 // buildService makes the application and everything between it and the sockets.
 // It is the same for a supervised worker and for master = false.
 func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.Logger) (worker.Service, error) {
+	certs, err := loadCertificates(cfg, log)
+	if err != nil {
+		return worker.Service{}, err
+	}
 	logs, err := openWorkerLogs(cfg)
 	if err != nil {
 		return worker.Service{}, err
@@ -79,7 +83,7 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 	}
 	return worker.Service{
 		Handler:      h.handler,
-		NewServer:    protocols{cfg: cfg, log: log}.newServer,
+		NewServer:    protocols{cfg: cfg, log: log, certs: certs}.newServer,
 		Pool:         requests,
 		Startup:      h.startup,
 		UpgradeMercy: time.Duration(cfg.UpgradeMercy),
