@@ -130,7 +130,11 @@ func openFor(owner *master.Credential, path string) (*os.File, error) {
 	if !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("open log file: %w", err)
 	}
-	if f, err = os.OpenFile(path, flags, 0); err != nil {
+	f, err = os.OpenFile(path, flags, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EMLINK) { // the latter on freebsd
+		return nil, fmt.Errorf("open log file: %s is a symbolic link, which is not followed with uid set; standard output is \"stdout\"", path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open log file: %w", err)
 	}
 	st, err := f.Stat()

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed17661985/ostler/master"
 )
 
 // patience is how long these tests wait before they call a hang a hang.
@@ -105,5 +107,23 @@ func TestStatusOfMasterThatHangs(t *testing.T) {
 	defer cancel()
 	if _, err := client.status(ctx); err == nil || !strings.Contains(err.Error(), "does not answer") || ctx.Err() != nil {
 		t.Errorf("status: %v", err)
+	}
+}
+
+// With uid set a link in the place of a log is refused by its name, not by the
+// kernel's words for a circle of links.
+func TestLogThroughALinkIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	if err := os.Symlink(filepath.Join(dir, "other"), path); err != nil {
+		t.Fatal(err)
+	}
+	owner := &master.Credential{Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
+	if _, err := openLog(path, owner); err == nil || !strings.Contains(err.Error(), path+" is a symbolic link") {
+		t.Errorf("openLog: %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "other")); err == nil {
+		t.Error("the link was followed")
 	}
 }
