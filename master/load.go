@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // admitted is what the loop holds of a generation.
@@ -117,7 +119,7 @@ func (l *loop) admit(gen int, a *admitted) {
 
 func (l *loop) warnClamped(s Socket, b *Bound) {
 	if b.Clamped > 0 {
-		l.log.Warn("listen is above the kernel's limit", "socket", s.Name, "listen", s.Backlog, "limit", b.Clamped)
+		l.log.put(hclog.Warn, "listen is above the kernel's limit", "socket", s.Name, "listen", s.Backlog, "limit", b.Clamped)
 	}
 }
 
@@ -127,7 +129,7 @@ func (l *loop) promote(gen int) {
 	a := l.gens[gen]
 	for i, s := range a.plan.Sockets {
 		if err := a.sockets[i].adjust(s); err != nil {
-			l.log.Warn("socket not adjusted", "socket", s.Name, "err", err)
+			l.log.put(hclog.Warn, "socket not adjusted", "socket", s.Name, "err", err)
 		}
 	}
 }
@@ -137,7 +139,7 @@ func (l *loop) release(r actRelease) {
 	a := l.gens[r.gen]
 	delete(l.gens, r.gen)
 	if err := a.launcher.Close(); err != nil {
-		l.log.Warn("executable not released", "gen", r.gen, "err", err)
+		l.log.put(hclog.Warn, "executable not released", "gen", r.gen, "err", err)
 	}
 	for _, s := range a.plan.Sockets {
 		h := l.sockets.held[s.Name]
@@ -171,6 +173,6 @@ func (l *loop) deafen() {
 
 func (l *loop) closeSocket(h *heldSocket) {
 	if err := h.bound.Close(h.vacuum); err != nil {
-		l.log.Warn("socket not closed", "socket", h.bound.Name, "err", err)
+		l.log.put(hclog.Warn, "socket not closed", "socket", h.bound.Name, "err", err)
 	}
 }

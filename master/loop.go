@@ -21,7 +21,7 @@ func randomly() float64 { return rand.Float64() }
 type loop struct {
 	master  *Master
 	options Options
-	log     hclog.Logger
+	log     *journal
 	machine *machine
 	cwd     string
 
@@ -48,7 +48,7 @@ func newLoop(ctx context.Context, m *Master) *loop {
 	l := &loop{
 		master:  m,
 		options: m.options,
-		log:     m.options.Log,
+		log:     newJournal(m.options.Log),
 		machine: newMachine(m.backoff),
 		cwd:     cwd,
 		gens:    make(map[int]*admitted),
@@ -80,6 +80,7 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	l.others.Wait()
+	l.log.close()
 	return l.err
 }
 
@@ -160,8 +161,8 @@ func (l *loop) perform(a action) {
 	case actFinish:
 		l.finished, l.err = true, a.err
 	case actLog:
-		l.log.Log(a.level, a.msg, a.kv...)
+		l.log.put(a.level, a.msg, a.kv...)
 	default:
-		l.log.Error("unknown action", "action", hclog.Fmt("%T", a))
+		l.log.put(hclog.Error, "unknown action", "action", hclog.Fmt("%T", a))
 	}
 }

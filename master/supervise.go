@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
@@ -150,7 +152,7 @@ func (l *loop) setup(inc incarnation) control.Setup {
 func (l *loop) kill(inc incarnation) {
 	r := l.procs[inc]
 	if err := r.proc.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		l.log.Error("worker not killed", "slot", r.slot, "pid", r.proc.PID(), "err", err)
+		l.log.put(hclog.Error, "worker not killed", "slot", r.slot, "pid", r.proc.PID(), "err", err)
 	}
 }
 
