@@ -106,6 +106,7 @@ func (l *loop) take(n note) {
 		l.perform(a)
 	}
 	l.publish()
+	n.credit.giveBack()
 }
 
 // perform is a flat switch.

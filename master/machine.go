@@ -215,7 +215,12 @@ func (m *machine) illegal(what string, from, to fmt.Stringer, kv ...any) {
 	m.log(hclog.Error, "illegal move", append([]any{"of", what, "from", from.String(), "to", to.String()}, kv...)...)
 }
 
-// misbehaved reports a worker that said something out of turn.
+// misbehaved reports a worker that said something out of turn, and ends one that goes on.
 func (m *machine) misbehaved(p *process, said string) {
 	m.log(hclog.Error, "worker out of turn", p.fields("said", said, "phase", p.phase.String())...)
+	if p.strays++; p.strays >= maxStrays {
+		p.words = fmt.Sprintf("worker %d keeps talking out of turn", p.slot.id)
+		m.kill(p)
+		m.fail(p)
+	}
 }

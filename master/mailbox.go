@@ -8,6 +8,24 @@ type note struct {
 	loaded *admitted     // with evLoaded
 	proc   Process       // with evSpawned
 	answer chan<- answer // with an evReload that has a caller; has room for one
+	credit credit        // to be given back, if any, when the loop is done with the note
+}
+
+// credit bounds how many notes about one worker's words may be on their way: a worker
+// that talks without end has to wait like whoever talks to somebody slow.
+type credit chan struct{}
+
+// frameCredit times control.MaxFrame is what a worker can make its master hold.
+const frameCredit = 8
+
+func newCredit() credit { return make(credit, frameCredit) }
+
+func (c credit) take() { c <- struct{}{} }
+
+func (c credit) giveBack() {
+	if c != nil {
+		<-c
+	}
 }
 
 type answer struct {
@@ -17,7 +35,7 @@ type answer struct {
 
 // mailbox is the queue in front of the loop. Posting never blocks, so that a signal
 // handler, a timer and the waiter of a process can all post without a thought for what
-// the loop is doing.
+// the loop is doing. What a process outside decides the number of comes with a credit.
 type mailbox struct {
 	wake chan struct{} // has room for one
 

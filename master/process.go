@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -15,6 +16,8 @@ const (
 	failGrace  = 5 * time.Second // to exit after Failed
 	closeGrace = 5 * time.Second // to exit after the control connection ended
 	killGrace  = 5 * time.Second // to die of SIGKILL, before it is sent again
+
+	maxStrays = 3 // frames out of turn, after which a worker is not worth listening to
 )
 
 // timerKind is what a process's one timer waits for.
@@ -61,6 +64,8 @@ type process struct {
 	failed   bool   // the verdict of fail was passed
 	lost     bool   // it cannot be told anything any more
 	retiring string // it asked for a successor, for this reason
+	ailing   bool   // it said Failed while it served
+	strays   int    // frames out of turn
 	stage    string // where it says it failed
 	words    string // why it cannot start, its own words if it had any
 }
@@ -199,8 +204,12 @@ func (m *machine) onFailed(p *process, ev evFailed) {
 	switch p.phase {
 	case Draining, Killed: // it is going anyway
 	case Ready:
+		if p.ailing {
+			m.misbehaved(p, "failed")
+			return
+		}
 		// It serves still, or its exit will tell. Its successor starts first.
-		p.retiring = ev.err
+		p.ailing, p.retiring = true, cmp.Or(ev.err, "failed")
 		m.log(hclog.Error, "worker fails", p.fields("stage", ev.stage, "err", ev.err)...)
 	case Booting:
 		p.stage, p.words = ev.stage, ev.err
@@ -216,11 +225,15 @@ func (m *machine) onFailed(p *process, ev evFailed) {
 }
 
 func (m *machine) onRetire(p *process, ev evRetire) {
-	if p.phase > Ready || p.retiring != "" {
+	if p.phase > Ready {
+		return // it is going anyway
+	}
+	if p.retiring != "" {
+		m.misbehaved(p, "retire")
 		return
 	}
-	p.retiring = ev.reason
-	m.log(hclog.Info, "worker retires", p.fields("reason", ev.reason)...)
+	p.retiring = cmp.Or(ev.reason, "no reason given")
+	m.log(hclog.Info, "worker retires", p.fields("reason", p.retiring)...)
 }
 
 // onClosed: the end of a control connection usually comes a moment before the exit. A

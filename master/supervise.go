@@ -89,8 +89,10 @@ func supervise(mail *mailbox, inc incarnation, proc Process) {
 	mail.post(note{ev: evExited{inc, exit}})
 }
 
-// hear posts what a worker says until its connection ends.
+// hear posts what a worker says until its connection ends. The credits come back, because
+// the loop goes on at least until the exit was posted, which waits for this.
 func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
+	open := newCredit()
 	for {
 		m, err := conn.Recv()
 		if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
@@ -102,7 +104,8 @@ func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
 			return
 		}
 		if ev := said(inc, m); ev != nil {
-			mail.post(note{ev: ev})
+			open.take()
+			mail.post(note{ev: ev, credit: open})
 		}
 	}
 }
