@@ -171,6 +171,10 @@ func counters(w stats.Worker) map[string]uint64 {
 	for n, b := range w.Latency.Buckets {
 		all[fmt.Sprintf("latency bucket %d", n)] = b
 	}
+	for _, a := range w.Apps {
+		all[fmt.Sprintf("requests of app %d", a.ID)] = a.Requests
+		all[fmt.Sprintf("exceptions of app %d", a.ID)] = a.Exceptions
+	}
 	for _, c := range w.Cores {
 		all[fmt.Sprintf("requests of core %d", c.ID)] = c.Requests
 		all[fmt.Sprintf("read errors of core %d", c.ID)] = c.ReadErrors
