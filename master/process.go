@@ -209,7 +209,8 @@ func (m *machine) onFailed(p *process, ev evFailed) {
 			return
 		}
 		// It serves still, or its exit will tell. Its successor starts first.
-		p.ailing, p.retiring = true, cmp.Or(ev.err, "failed")
+		p.ailing = true
+		m.leaves(p, cmp.Or(ev.err, "failed"))
 		m.log(hclog.Error, "worker fails", p.fields("stage", ev.stage, "err", ev.err)...)
 	case Booting:
 		p.stage, p.words = ev.stage, ev.err
@@ -232,7 +233,7 @@ func (m *machine) onRetire(p *process, ev evRetire) {
 		m.misbehaved(p, "retire")
 		return
 	}
-	p.retiring = cmp.Or(ev.reason, "no reason given")
+	m.leaves(p, cmp.Or(ev.reason, "no reason given"))
 	m.log(hclog.Info, "worker retires", p.fields("reason", p.retiring)...)
 }
 

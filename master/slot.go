@@ -49,15 +49,29 @@ func (s *slot) ready(g *generation) bool {
 	return slices.ContainsFunc(s.procs, func(p *process) bool { return p.gen == g && p.phase == Ready })
 }
 
+// served is how long p has been ready.
+func (m *machine) served(p *process) time.Duration {
+	if p.readyAt.IsZero() {
+		return 0
+	}
+	return m.now.Sub(p.readyAt)
+}
+
+// leaves notes that p asks for a successor. One that does so young has not run any better
+// than one that dies young: without a pause it and its successors would cost the machine
+// a fork each moment.
+func (m *machine) leaves(p *process, reason string) {
+	p.retiring = reason
+	if p.gen == m.live && m.served(p) < m.backoff.healthy {
+		m.fail(p)
+	}
+}
+
 // punish makes the slot of p wait for its next process.
 func (m *machine) punish(p *process) {
-	var served time.Duration
-	if !p.readyAt.IsZero() {
-		served = m.now.Sub(p.readyAt)
-	}
 	s := p.slot
 	var wait time.Duration
-	s.failures, wait = m.backoff.next(s.failures, served)
+	s.failures, wait = m.backoff.next(s.failures, m.served(p))
 	s.notBefore = m.now.Add(wait)
 }
 
