@@ -1,0 +1,61 @@
+package pool
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/seed17661985/ostler/stats"
+)
+
+// wrapped is a writer as middleware makes it.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func TestARequestIsChargedToItsApp(t *testing.T) {
+	p := newPool(t, Options{Slots: 1})
+	ln := listen(t)
+	serveHTTP(t, p, ln, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/first":
+			Charge(w, 0)
+		case "/wrapped":
+			Charge(wrapped{wrapped{w}}, 1)
+		case "/panic":
+			Charge(w, 1)
+			panic("on purpose")
+		case "/hijacked": // its slot is somebody else's by the time it panics
+			Charge(w, 1)
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+			panic("on purpose")
+		case "/no-such-app":
+			Charge(w, 7)
+		}
+	})
+	for _, path := range []string{"/first", "/wrapped", "/panic", "/nobody", "/no-such-app", "/first"} {
+		if _, _, err := dial(t, ln.Addr()).do("GET", path, ""); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, _, err := dial(t, ln.Addr()).do("GET", "/hijacked", ""); err == nil {
+		t.Error("a connection that was hijacked and closed has answered")
+	}
+	if err := <-drainIn(p, patience, 0); err != nil {
+		t.Error(err)
+	}
+	want := []stats.AppCounters{{Requests: 2}, {Requests: 3, Exceptions: 2}, {Requests: 2}}
+	if got := p.opts.Page.AppCounters(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+func TestChargeLeavesOtherWritersAlone(t *testing.T) {
+	Charge(wrapped{httptest.NewRecorder()}, 0) // no panic, no endless search
+}
