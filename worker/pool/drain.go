@@ -12,7 +12,7 @@ import (
 //     that are kept alive say "Connection: close".
 //  2. An idle connection stays open, because its client may be sending at this moment; its
 //     next request is served and answered with the close. Once it has been silent for
-//     linger it is closed.
+//     linger, which ShortenLinger can lower meanwhile, it is closed.
 //
 // Hijacked connections are their handlers' to close, who can wait for Draining; for those
 // that stay there is EndUpgrades.
@@ -21,6 +21,7 @@ import (
 // InFlight names what is left and CloseConns cuts it. It is called once.
 func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 	began := time.Now()
+	p.ShortenLinger(linger)
 	p.draining.Store(true)
 	for _, g := range p.admission.close() {
 		// Closing gives up this process's descriptor only. shutdown(2) would stop the
@@ -29,7 +30,32 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 	}
 	close(p.drainBegan) // not before: who is sent away must not come in again
 	for !p.empty() {
-		if err := p.awaitNews(ctx, p.conns.expireIdle(began, linger)); err != nil {
+		if err := p.awaitNews(ctx, p.conns.expireIdle(began, p.lingerNow())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ShortenLinger has the Drain that runs, or will, wait no longer than linger for an idle
+// connection. A longer one than it has changes nothing.
+func (p *Pool) ShortenLinger(linger time.Duration) {
+	for now := p.linger.Load(); int64(linger) < now; now = p.linger.Load() {
+		if p.linger.CompareAndSwap(now, int64(linger)) {
+			p.tell()
+			return
+		}
+	}
+}
+
+func (p *Pool) lingerNow() time.Duration { return time.Duration(p.linger.Load()) }
+
+// AwaitHandlers returns when no handler runs, or with the error of ctx. It is for after
+// CloseConns: what a handler still does, its line in the access log included, it does in
+// the life of the application.
+func (p *Pool) AwaitHandlers(ctx context.Context) error {
+	for p.handlers.Load() > 0 {
+		if err := p.awaitNews(ctx, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -77,7 +103,7 @@ func (p *Pool) InFlight() []Request {
 }
 
 // CloseConns closes every connection at once, and says how many there were. Handlers
-// notice by their context or their next read or write; they are not waited for.
+// notice by their context or their next read or write; AwaitHandlers waits for them.
 func (p *Pool) CloseConns() int {
 	conns := p.conns.all()
 	for _, c := range conns {

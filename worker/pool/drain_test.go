@@ -98,6 +98,28 @@ func TestSilentConnectionIsClosedAfterTheLinger(t *testing.T) {
 	})
 }
 
+func TestTheLingerCanBeShortenedWhileItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Slots: 1})
+		ln := newMemListener()
+		serveHTTP(t, p, ln, ok)
+		c := ln.dial(t)
+		c.mustGet(t, "/")
+		synctest.Wait()
+		began := time.Now()
+		drained := drainIn(p, time.Minute, 10*time.Second)
+		time.Sleep(time.Second)
+		p.ShortenLinger(time.Hour) // longer: no change
+		p.ShortenLinger(2 * time.Second)
+		if _, err := c.br.ReadByte(); err != io.EOF || time.Since(began) != 2*time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A response whose head was out before the drain began promised to keep the connection.
 func TestConnectionThatGoesIdleDuringTheDrainGetsItsOwnLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,7 @@
 package pool
 
 import (
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,7 @@ type Pool struct {
 	requests atomic.Uint64 // ids given out
 	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
 	draining atomic.Bool
+	linger   atomic.Int64 // of the drain, a time.Duration; it only shrinks
 
 	drainBegan chan struct{} // closed by Drain; see Draining
 
@@ -91,6 +93,7 @@ func New(o Options) *Pool {
 	for i := range o.Slots {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}
+	p.linger.Store(math.MaxInt64)
 	p.admission.init(o.Slots)
 	return p
 }
