@@ -64,21 +64,23 @@ var errGoexit = errors.New("the application ended its own goroutine (runtime.Goe
 func panicError(v any) error { return fmt.Errorf("panic: %v\n\n%s", v, debug.Stack()) }
 
 // abandon gives a build that is not wanted any more the time to notice, and closes what
-// it opened.
+// it opened, both within limit.
 func (l *life) abandon(result <-chan built, limit time.Duration) error {
+	ends := time.Now().Add(limit)
 	l.endAppCtx()
 	for _, ln := range l.listeners {
 		_ = ln.Close()
 	}
-	b, ok := patience(l, result, limit)
+	longest := limit - reserve(limit)
+	b, ok := patience(l, result, longest)
 	if !ok {
-		return fmt.Errorf("the application was still being built %s after it was told to stop", limit)
+		return fmt.Errorf("the application was still being built %s after it was told to stop", longest)
 	}
 	if b.err != nil {
 		return nil // nobody asks any more why it could not be built
 	}
 	l.service = b.service
-	return l.closeApp(limit)
+	return l.closeApp(time.Until(ends))
 }
 
 // patience waits for the application to come back, until limit or until somebody is tired

@@ -15,7 +15,7 @@ import (
 //  2. the pool drains: see pool.Pool.Drain
 //  3. upgraded connections that stay are closed after UpgradeMercy
 //  4. what is left shortly before the limit is named and cut
-//  5. the servers are closed and joined
+//  5. the servers are closed and joined, and handlers that were cut get a moment to end
 //  6. the application is closed
 func (l *life) drain(ask control.Drain) error {
 	if err := l.move(Draining); err != nil {
@@ -32,6 +32,7 @@ func (l *life) drain(ask control.Drain) error {
 		_ = srv.Close() // only idle remains of connections it could complain about
 	}
 	l.serving.Wait()
+	l.awaitHandlers(max(reserve(ask.Timeout)/2, cutMercy))
 	err = errors.Join(err, l.closeApp(ask.Timeout-time.Since(began)))
 	l.log.Debug("drained", "took", time.Since(began))
 	return errors.Join(err, l.move(Done))
@@ -39,6 +40,21 @@ func (l *life) drain(ask control.Drain) error {
 
 // reserve is the part of a drain's limit that is kept for closing the application.
 func reserve(limit time.Duration) time.Duration { return min(limit/10, time.Second) }
+
+// cutMercy is what handlers that were cut get to end, however short the drain.
+const cutMercy = 100 * time.Millisecond
+
+// awaitHandlers waits for handlers that were cut: most see their context end, and return.
+// One that does not must not keep the application from being closed in order.
+func (l *life) awaitHandlers(limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- l.pool.AwaitHandlers(ctx) }()
+	if err, ok := patience(l, ended, limit); err != nil || !ok {
+		l.log.Warn("handlers still run while the application is closed, they ignore that their requests were cut")
+	}
+}
 
 // drainPool returns an error if something is left at the limit.
 func (l *life) drainPool(ask control.Drain) error {
@@ -61,6 +77,9 @@ func (l *life) drainPool(ask control.Drain) error {
 		case <-upgrades.C:
 			l.endUpgrades()
 		case ev := <-l.inbox.events:
+			if ev.kind == drainAsked { // a stop that comes while a reload's drain runs
+				l.pool.ShortenLinger(ev.drain.Linger)
+			}
 			if now, sooner := l.hurry(ev); now {
 				cut()
 			} else if sooner > 0 && time.Now().Add(sooner).Before(ends) {

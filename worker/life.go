@@ -42,6 +42,7 @@ type life struct {
 	servers   []Server
 	terms     int  // SIGTERMs so far
 	reopen    bool // a Reopen came while there was nothing to reopen yet
+	retired   bool // the supervisor was asked for a successor
 
 	serving sync.WaitGroup // the servers' goroutines
 	ended   chan error     // from them; room for all, so that none waits for a reader
@@ -220,7 +221,12 @@ func (l *life) judge(ev event) (ask control.Drain, stop bool) {
 	return control.Drain{}, false
 }
 
+// retire asks for a successor, once: a second reason makes it no more urgent.
 func (l *life) retire(reason string) {
+	if l.retired {
+		return
+	}
+	l.retired = true
 	l.log.Info("asking to be replaced", "reason", reason)
 	l.report(control.Retire{Reason: reason})
 }

@@ -9,10 +9,10 @@
 //
 // It promises: what goes wrong while the application is built, a panic included, reaches
 // the master in the application's own words; the application's context ends when the
-// worker is asked to stop, and its Close is called after the last request; a worker whose
-// master is gone drains and ends on its own; whatever is still running at the drain's
-// limit is named in the log before it is cut. Run and Serve, for a process without a
-// master, lead the same life.
+// worker is asked to stop, and its Close is called after the last request, unless a handler
+// does not even return when that was cut; a worker whose master is gone drains and ends on
+// its own; whatever is still running at the drain's limit is named in the log before it is
+// cut. Run and Serve, for a process without a master, lead the same life.
 //
 // It does not know which protocols there are, what a configuration contains, or whether a
 // successor exists.
