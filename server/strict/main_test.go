@@ -53,9 +53,20 @@ func serve(t testing.TB, o Options, h http.Handler, set ...func(*http.Server)) *
 	for _, f := range set {
 		f(srv)
 	}
+	var open sync.WaitGroup // net/http waits half a second behind a 431
+	next := srv.ConnState
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		next(c, state)
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Done()
+		}
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(Listener(ln, o)) }()
-	t.Cleanup(func() { srv.Close(); <-done })
+	t.Cleanup(func() { srv.Close(); <-done; open.Wait() })
 	return s
 }
 
