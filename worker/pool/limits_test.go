@@ -2,11 +2,14 @@ package pool
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,4 +247,34 @@ func TestHijackedConnectionHasNoLimits(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A client that is still sending must get the answer and its end, not a reset: nginx
+// makes a 502 of that.
+func TestAnAnswerWithAGoodbyeSurvivesAnUnreadBody(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, Options{Slots: 1, SocketTimeout: time.Minute})
+	ln := listen(t)
+	serveHTTP(t, p, ln, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	})
+	c := dial(t, ln.Addr())
+	// More than what the server reads ahead, so that some is left in the kernel.
+	body := strings.Repeat("x", 512<<10)
+	if _, err := fmt.Fprintf(c.conn, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", 20<<20, body); err != nil {
+		t.Fatal(err)
+	}
+	res, _, err := c.receive("POST")
+	if err != nil || res.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Fatalf("got %v, %v", res, err)
+	}
+	if _, err := c.br.ReadByte(); err != io.EOF {
+		t.Errorf("the connection ends with %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Drain(ctx, 0); err != nil { // net/http keeps the connection for a moment
+		t.Error(err)
+	}
 }

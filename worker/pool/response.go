@@ -87,6 +87,11 @@ func (w *response) panicked(v any) {
 // done gives the slot back and reports. A body that was not read to its end is drained by
 // the server to a bound, which must not take longer than a read may.
 func (w *response) done() {
+	if w.body.ReadCloser != nil {
+		// net/http looks here for its own body, to see that it was left unread: only then
+		// does it close so that the answer is not lost to a reset.
+		w.request.Body = w.body.ReadCloser
+	}
 	w.body.extend()
 	if w.streams != nil {
 		w.streams.finish(w.inner)
