@@ -97,7 +97,7 @@ func (h *hosted) build(ctx context.Context, apps []App, name string) (builtApp, 
 	began := time.Now()
 	handler, err := callNew(ctx, app)
 	if err == nil && handler == nil {
-		err = errors.New("New returned neither a handler nor an error")
+		err = errors.New("neither a handler nor an error came from New")
 	}
 	if err != nil {
 		return builtApp{}, fmt.Errorf("app %q: %w", name, err)

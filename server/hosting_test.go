@@ -52,7 +52,7 @@ func TestHostBuildsOnceAndClosesBackwards(t *testing.T) {
 		t.Errorf("order %s", got)
 	}
 
-	for name, want := range map[string]string{"broken": `app "broken": no database`, "panicking": `app "panicking": panic: on fire`, "empty": `app "empty": New returned neither`} {
+	for name, want := range map[string]string{"broken": `app "broken": no database`, "panicking": `app "panicking": panic: on fire`, "empty": `app "empty": neither a handler`} {
 		order = nil
 		_, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: name}, {Path: "/c", Module: "b"}}})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
