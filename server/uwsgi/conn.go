@@ -46,7 +46,7 @@ func (s *Server) newConn(rwc net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.cancel(context.Canceled)
 	if allow := c.srv.AllowFrom; allow != nil && !allow(c.rwc.RemoteAddr()) {
-		c.refuse(nil, refuse(http.StatusForbidden, "peer is not in the list of those allowed to speak uwsgi"))
+		c.turnAway(refuse(http.StatusForbidden, "peer is not in the list of those allowed to speak uwsgi"))
 		return
 	}
 	c.br = c.srv.getReader(&c.src)

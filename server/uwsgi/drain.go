@@ -65,17 +65,42 @@ func (c *conn) linger() {
 	}
 }
 
+// maxStrangers is how many peers that are not allowed are waited for at a time. They may
+// come at any rate and owe nothing; one too many may miss why it was sent away.
+const maxStrangers = 16
+
+// turnAway answers a peer that has nothing to say here.
+func (c *conn) turnAway(err error) {
+	if c.srv.strangers.Add(1) <= maxStrangers {
+		c.refuse(nil, err)
+	} else {
+		c.answerError(nil, err)
+		c.rwc.Close()
+	}
+	c.srv.strangers.Add(-1)
+}
+
 // refuse answers a request that no handler will see, and logs why. r is what was
 // decoded of it, if anything.
 func (c *conn) refuse(r *Request, err error) {
-	pe := &ProtocolError{Status: http.StatusBadRequest, Reason: err.Error()}
-	errors.As(err, &pe)
-	c.log("uwsgi request refused", "status", pe.Status, "cause", pe.Reason)
-	noBody := r != nil && r.Vars.Get("REQUEST_METHOD") == http.MethodHead
-	if _, err := c.Write(appendError(nil, pe.Status, pe.Reason, noBody)); err == nil {
+	if c.answerError(r, err) {
 		c.linger()
 	}
 	c.rwc.Close()
+}
+
+// answerError reports whether the answer went out.
+func (c *conn) answerError(r *Request, err error) bool {
+	pe := &ProtocolError{Status: http.StatusBadRequest, Reason: err.Error()}
+	errors.As(err, &pe)
+	c.log("uwsgi request refused", "status", pe.Status, "cause", pe.Reason)
+	// What the connection was admitted for will not come: see Server.
+	if a, ok := c.rwc.(interface{ Answered() }); ok {
+		a.Answered()
+	}
+	noBody := r != nil && r.Vars.Get("REQUEST_METHOD") == http.MethodHead
+	_, err = c.Write(appendError(nil, pe.Status, pe.Reason, noBody))
+	return err == nil
 }
 
 // appendError appends a whole response in plain text.

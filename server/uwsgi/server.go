@@ -10,11 +10,16 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Server serves an http.Handler on uwsgi connections. The exported fields must not be
 // changed once Serve was called. The zero value works.
+//
+// A connection that has a method Answered() is told by it when its request was refused: no
+// handler will run for it, though it may stay open for a while so that its peer can read
+// why. A listener that admits so many connections at a time may admit another one then.
 type Server struct {
 	// Handler answers the requests; nil means http.DefaultServeMux. A panic in it is
 	// logged and answered with 500, or ends the connection if the response has begun.
@@ -44,6 +49,8 @@ type Server struct {
 
 	readers sync.Pool // of *bufio.Reader
 	buffers sync.Pool // of *buffers
+
+	strangers atomic.Int64 // peers that are being turned away
 
 	mu        sync.Mutex
 	closing   bool

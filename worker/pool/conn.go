@@ -187,6 +187,10 @@ func (c *conn) Close() error {
 	return err
 }
 
+// Answered is the word of a server that no handler will run for the connection, though it
+// stays open for its peer's sake: what it holds is somebody else's now.
+func (c *conn) Answered() { c.pool.admission.drop(c) }
+
 // CloseWrite shuts down the writing side.
 func (c *conn) CloseWrite() error {
 	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
