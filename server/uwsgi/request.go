@@ -36,7 +36,7 @@ func newRequest(ctx *requestContext, r *Request, body io.ReadCloser, peer net.Ad
 	if err := c.setURL(req); err != nil {
 		return nil, err
 	}
-	ctx.vars, ctx.prefix, ctx.tls = r.Vars, c.prefix(), c.isTLS()
+	ctx.vars, ctx.prefix, ctx.tls = r.Vars, c.prefix(req.RequestURI), c.isTLS()
 	return req.WithContext(ctx), nil
 }
 

@@ -2,6 +2,8 @@ package uwsgi
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 )
 
@@ -18,10 +20,27 @@ func ScriptName(r *http.Request) string {
 
 // prefix is mount in the cases in which routePath takes it for one. It begins with one
 // slash: with two, a link made with it would lead to another host.
-func (c *cgi) prefix() string {
+func (c *cgi) prefix(target string) string {
 	m := c.mount()
-	if !strings.HasPrefix(m, "/") || !c.pathInfo.set && !c.mounted {
+	if !strings.HasPrefix(m, "/") || !c.pathInfo.set && !c.mounted || c.besideMount(m, target) {
 		return ""
 	}
 	return "/" + strings.TrimLeft(m, "/")
+}
+
+// besideMount reports that the front end stripped nothing, and that there was nothing to
+// strip: a location /app of nginx takes /apple too, and calls it SCRIPT_NAME /app.
+func (c *cgi) besideMount(mount, target string) bool {
+	info := c.pathInfo.value
+	if underPrefix(info, mount) {
+		return false
+	}
+	asked, err := url.ParseRequestURI(target)
+	if err != nil {
+		return false
+	}
+	if info == "" && c.mounted {
+		info = asked.Path
+	}
+	return info != "" && path.Clean(info) == path.Clean(asked.Path) && !underPrefix(info, mount)
 }

@@ -22,6 +22,10 @@ func TestScriptNameIsAPrefixOrNothing(t *testing.T) {
 		{"another host", 0, "//a/b", "//a", "/b", "/a"},
 		{"lighttpd, the whole path", 0, "/a/b", "/a/b", none, ""},
 		{"modifier 30 without PATH_INFO", ModifierMounted, "/a/b", "/a", none, "/a"},
+		{"a location of nginx that takes more", 0, "/apple//x", "/app", "/apple/x", ""},
+		{"the same with modifier 30", ModifierMounted, "/apple", "/app", none, ""},
+		{"a rewrite into the mount", 0, "/pretty", "/app", "/x", "/app"},
+		{"a mount within a mount of its name", 0, "/a/a", "/a", "/a", "/a"},
 		{"no path", 0, "/a/b", "a", "/a/b", ""},
 	} {
 		r := Request{Header: Header{Modifier1: c.modifier}, Vars: Vars{{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", c.target}}}
