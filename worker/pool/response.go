@@ -124,6 +124,13 @@ func (w *response) release() {
 // upgrade needs its own Connection header, and never goes idle.
 func (w *response) beforeHead(status int) {
 	w.status = status
+	if w.request.ProtoMajor == 2 {
+		// A header about the connection is forbidden (RFC 9113 8.2.2): a client takes the
+		// stream for broken. Libraries set them anyway, and net/http minds Connection only.
+		for _, name := range [...]string{"Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
+			w.inner.Header().Del(name)
+		}
+	}
 	if w.pool.closing(w.request, w.conn) && status != http.StatusSwitchingProtocols {
 		w.inner.Header().Set("Connection", "close")
 	}

@@ -342,3 +342,23 @@ type notifier struct {
 }
 
 func (n notifier) CloseNotify() <-chan bool { return n.gone }
+
+func TestHTTP2AnswersSayNothingAboutTheConnection(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, Options{Slots: 1})
+	h := p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Keep-Alive", "Transfer-Encoding", "Upgrade", "Proxy-Connection", "X-Kept"} {
+			w.Header().Set(name, "x")
+		}
+		w.WriteHeader(http.StatusUpgradeRequired)
+	}))
+	for major, want := range map[int]int{1: 5, 2: 1} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.ProtoMajor = major
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if got := rec.Result().Header; len(got) != want || got.Get("X-Kept") == "" {
+			t.Errorf("HTTP/%d: %v", major, got)
+		}
+	}
+}
