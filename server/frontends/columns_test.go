@@ -21,7 +21,8 @@ import (
 
 // The names of the front ends, as the documentation uses them.
 const (
-	direct    = "http" // nothing in front: what every other column is compared with
+	direct    = "http"  // nothing in front: what every other column is compared with
+	directH2  = "https" // nothing in front, TLS and HTTP/2
 	nginxU    = "nginx"
 	nginxTLS  = "nginx-h2"
 	nginxHTTP = "nginx-http"
@@ -32,7 +33,7 @@ const (
 
 // site is the application's sockets, as a front end reaches them.
 type site struct {
-	unix, uwsgi, http string
+	unix, uwsgi, http, https string
 }
 
 // column is one way from curl to the application.
@@ -45,11 +46,13 @@ type column struct {
 }
 
 func columns() []column {
+	overTLS := []string{"--http2", "--insecure"}
 	tls := map[string]string{"Scheme": "https", "Proto": "HTTP/2.0"} // the point of these columns, no difference
 	return []column{
 		{name: direct, start: func(_ testing.TB, s site) string { return "http://" + s.http }},
+		{name: directH2, start: func(_ testing.TB, s site) string { return "https://" + s.https }, args: overTLS, expect: tls},
 		{name: nginxU, start: startNginx, mounts: true},
-		{name: nginxTLS, start: startNginxTLS, args: []string{"--http2", "--insecure"}, mounts: true, expect: tls},
+		{name: nginxTLS, start: startNginxTLS, args: overTLS, mounts: true, expect: tls},
 		{name: nginxHTTP, start: startNginxHTTP, mounts: true},
 		{name: apache, start: startApache, mounts: true},
 		{name: lighttpd, start: startLighttpd, mounts: true},
@@ -59,21 +62,30 @@ func columns() []column {
 
 // sends tells which cases make sense in a column.
 func (c column) sends(r request) bool {
-	if c.name == nginxTLS && (r.http10 || r.chunked) {
+	if c.expect["Proto"] == "HTTP/2.0" && (r.http10 || r.chunked) {
 		return false // HTTP/2 has neither
+	}
+	if c.name == directH2 && r.name == "answer trailer" {
+		return false // sent, but curl 7.88 shows none on HTTP/2 behind a Content-Length
 	}
 	return r.mounted == "" || c.mounts || c.name == direct
 }
 
-// startSite runs the mirror with both protocols.
-func startSite(t testing.TB) (*servertest.Instance, site) {
-	s := site{uwsgi: address(t), http: address(t)}
-	i := servertest.Start(t, fmt.Sprintf(`module = "mirror"
+// startSite runs an application with every protocol, in one worker.
+func startSite(t testing.TB, module string, more ...string) (*servertest.Instance, site) {
+	s := site{uwsgi: address(t), http: address(t), https: address(t)}
+	cert, key := certificate(t)
+	i := servertest.Start(t, strings.Join(more, "")+fmt.Sprintf(`module = %q
 processes = 1
 threads = 32
 socket = ["$DIR/app.sock", %q]
 http-socket = %q
-`, s.uwsgi, s.http), apps()...)
+trusted-proxies = ["127.0.0.1"]
+[[https-socket]]
+address = %q
+cert = %q
+key = %q
+`, module, s.uwsgi, s.http, s.https, cert, key), apps()...)
 	s.unix = filepath.Join(i.Dir, "app.sock")
 	return i, s
 }

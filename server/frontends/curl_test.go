@@ -64,7 +64,7 @@ func (c curl) send(t testing.TB, r request) reply {
 	got.body, _ = os.ReadFile(body)
 	switch code := cmd.ProcessState.ExitCode(); code {
 	case 0:
-	case 18, 56, 92: // partial file, receive error, stream error
+	case 18, 55, 56, 92: // partial file, errors of sending, receiving, of the stream
 		got.cut = true
 	case 52: // nothing came back
 	default:

@@ -7,6 +7,7 @@ package frontends
 
 import (
 	"flag"
+	"net/http"
 	"testing"
 
 	"github.com/seed17661985/ostler/server"
@@ -21,5 +22,8 @@ func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
 func apps() []server.App {
 	return []server.App{
 		server.Handler("mirror", mirror()),
+		server.Handler("events", newEvents()),
+		server.Handler("early", http.HandlerFunc(early)),
+		server.Handler("bulk", http.HandlerFunc(bulk)),
 	}
 }

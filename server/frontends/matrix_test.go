@@ -16,7 +16,7 @@ import (
 // The law of this file: whatever is in front, the handler sees the same request and
 // the client the same answer, but for what testdata/differences.txt lists.
 func TestEveryFrontEndShowsTheSameRequest(t *testing.T) {
-	_, s := startSite(t)
+	_, s := startSite(t, "mirror")
 	var all outcomes
 	t.Run("columns", func(t *testing.T) {
 		for _, c := range columns() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed17661985/ostler/server"
 	"github.com/seed17661985/ostler/server/uwsgi"
 )
 
@@ -48,7 +49,7 @@ func reflect(w http.ResponseWriter, r *http.Request) {
 	line("URL.Host", "%q", r.URL.Host)
 	line("Host", "%q", r.Host)
 	line("RemoteAddr", "%q", remote)
-	line("Scheme", "%s", uwsgi.Scheme(r))
+	line("Scheme", "%s", server.Scheme(r))
 	line("Proto", "%s", r.Proto)
 	line("ContentLength", "%d", r.ContentLength)
 	line("TransferEncoding", "%q", r.TransferEncoding)

@@ -34,11 +34,13 @@ func only(column string, more func(difference) bool) func(difference) bool {
 // reasons are tried in this order; the first that covers a difference explains it.
 func reasons() []reason {
 	return []reason{
-		{"The client's address, scheme and host over http",
-			"Over http the front end is the client. What it knows comes in headers it sets; one that the client forged is replaced. Over uwsgi it all arrives by itself.",
+		{"What a proxy says over http",
+			"Over http the front end is the client. What it knows of its own client comes in headers that it sets, in the place of those that the client may have forged. `trusted-proxies` makes them the request's `RemoteAddr`, `Host` and scheme; the headers stay.",
 			only(nginxHTTP, func(d difference) bool {
-				return d.thing == "RemoteAddr" || d.thing == "Proto" || strings.HasPrefix(d.thing, "Header X-Forwarded-")
+				return d.thing == "Proto" || strings.HasPrefix(d.thing, "Header X-Forwarded-")
 			})},
+		{"Requests in absolute form", "Only proxies are asked so. Some front ends remove the host from `RequestURI`, or refuse. If there is another host in the header, ostler's http sockets refuse, and front ends pick one of the two.",
+			inCases("absolute form")},
 		{"A mount prefix over http",
 			"`proxy_pass` with a path takes the prefix off and tells nobody what it was; the path is decoded and encoded again on the way. uwsgi keeps both.",
 			only(nginxHTTP, inCases("mount,"))},
@@ -52,7 +54,6 @@ func reasons() []reason {
 		{"UTF-8 and escapes that lighttpd minds",
 			"lighttpd encodes raw bytes and lone `%` in a query, and refuses paths that are no UTF-8, control characters, and GET with a body. `server.http-parseopts` changes it (`url-invalid-utf8-reject`, `url-ctrls-reject`, `method-get-body`).",
 			only(lighttpd, inCases("odd query", "raw UTF-8 query", "encoded invalid UTF-8", "raw invalid UTF-8", "encoded line end", "absolute form", "GET with body", "encoded NUL"))},
-		{"Requests in absolute form", "Only proxies are asked so. nginx removes the host from `RequestURI`; over HTTP/2 it refuses.", inCases("absolute form")},
 		{"The host",
 			"Debian's `uwsgi_params` sends nginx's `$host`: lower case, without the port. On a port other than 80 and 443 copy that file and write `uwsgi_param HTTP_HOST $host:$server_port;` there instead. Do not add a second `HTTP_HOST` after the `include`: two different ones are refused. A client of HTTP/1.0 need not name a host; then it is the front end's name, or a refusal.",
 			func(d difference) bool {
@@ -76,6 +77,9 @@ func reasons() []reason {
 		{"SCRIPT_NAME", "Apache keeps the slash of the mount's own root. lighttpd matches its prefix without a boundary, so `/apple` is passed on as a mount too, at its own root.", things("SCRIPT_NAME")},
 		{"Trailers", "uwsgi has none, and nginx takes none from its upstreams.", inCases("answer trailer")},
 		{"The length of an answer", "lighttpd stores an answer to its end and then knows the length. `server.stream-response-body = 1` lets it through as it comes.", only(lighttpd, things("answer header Content-Length"))},
+		{"HTTP/2 without a front end",
+			"A header with a line break in it is dropped rather than mended, a target that cannot be parsed ends the stream rather than being answered.",
+			only(directH2, func(difference) bool { return true })},
 		{"No content", "nginx has no Content-Type on a 204 over HTTP/2.", only(nginxTLS, things("answer header Content-Type"))},
 	}
 }
