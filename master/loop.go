@@ -153,10 +153,7 @@ func (l *loop) perform(a action) {
 	case actOutcome:
 		l.outcome = &a.outcome
 	case actState:
-		l.publish() // whoever is told may look
-		if l.options.OnState != nil {
-			l.options.OnState(a.state)
-		}
+		l.publish()
 	case actStarted:
 		close(l.master.started)
 	case actFinish:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -33,8 +34,9 @@ func TestAReloadReplacesEveryWorker(t *testing.T) {
 		if s := m.Snapshot(); s.State != "serving" || s.Generation != 2 || s.Ready != 3 {
 			t.Errorf("after the reload: %s, generation %d, %d ready", s.State, s.Generation, s.Ready)
 		}
-		if last, ok := m.LastReload(); !ok || last != o {
-			t.Errorf("last reload %+v, want %+v", last, o)
+		want := stats.LastReload{Generation: 2, Build: "one", Step: "live", OK: 1, Began: o.Began.Unix(), TookMS: o.Took.Milliseconds()}
+		if last := m.Snapshot().LastReload; last == nil || *last != want {
+			t.Errorf("last reload %+v, want %+v", last, want)
 		}
 		synctest.Wait()
 		if n := l.released(); n != 1 {
@@ -67,6 +69,9 @@ func TestARejectedReloadSaysWhyAndTouchesNothing(t *testing.T) {
 		var rejected *RejectedError
 		if !errors.As(err, &rejected) || o.Step != StepCanary || o.Reason != "no such table: users" {
 			t.Errorf("reload: %+v, %v", o, err)
+		}
+		if last := m.Snapshot().LastReload; last == nil || last.OK != 0 || last.Step != "canary" || last.Reason != o.Reason {
+			t.Errorf("last reload %+v", last)
 		}
 		synctest.Wait()
 		for i, w := range m.Snapshot().Workers {
@@ -227,36 +232,6 @@ func TestAPlanThatMakesNoSenseIsRefused(t *testing.T) {
 	if l.closed != 1 {
 		t.Error("the launcher of a refused plan was not closed")
 	}
-}
-
-func TestStatesAreToldInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var states []State
-		l := &fakeLauncher{live: good}
-		m, end := run(t.Context(), t, Plan{Workers: 1}, l, func(m *Master) {
-			m.options.OnState = func(s State) {
-				if m.State() != s {
-					t.Errorf("told %s, to be seen is %s", s, m.State())
-				}
-				states = append(states, s)
-			}
-		})
-		<-m.Started()
-		if _, err := m.Reload(t.Context()); err != nil {
-			t.Error(err)
-		}
-		m.Stop(false)
-		_ = end()
-		want := []State{Serving, Reloading, Serving, Stopping, Stopped}
-		if len(states) != len(want) {
-			t.Fatalf("states %v, want %v", states, want)
-		}
-		for i := range want {
-			if states[i] != want[i] {
-				t.Errorf("states %v, want %v", states, want)
-			}
-		}
-	})
 }
 
 func TestWorkersAreAddedAndRemoved(t *testing.T) {

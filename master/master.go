@@ -38,10 +38,6 @@ type Options struct {
 	// Stdio is what workers get as descriptors 1 and 2. Nil means the master's own.
 	Stdio [2]*os.File
 
-	// OnState is told each new state. It is called by the goroutine that decides
-	// everything, so it must not wait for anything.
-	OnState func(State)
-
 	// Version is shown in Snapshot.
 	Version string
 }
@@ -133,11 +129,3 @@ func (m *Master) ReopenLogs() { m.mail.post(note{ev: evReopen{}}) }
 
 // State is what the master is doing.
 func (m *Master) State() State { return m.view.Load().state }
-
-// LastReload is how the last reload ended, if there was one.
-func (m *Master) LastReload() (Outcome, bool) {
-	if o := m.view.Load().outcome; o != nil {
-		return *o, true
-	}
-	return Outcome{}, false
-}

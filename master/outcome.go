@@ -17,12 +17,12 @@ var (
 
 // Outcome is how a reload ended.
 type Outcome struct {
-	Generation int           `json:"generation"` // the one that was tried
-	Build      string        `json:"build"`
-	Step       Step          `json:"step"`   // how far it came
-	Reason     string        `json:"reason"` // why no further, in the program's own words
-	Began      time.Time     `json:"began"`
-	Took       time.Duration `json:"took"`
+	Generation int // the one that was tried
+	Build      string
+	Step       Step   // how far it came
+	Reason     string // why no further, in the program's own words
+	Began      time.Time
+	Took       time.Duration
 }
 
 // Live reports whether the generation serves now. If not, the one before it does, and
@@ -46,6 +46,3 @@ type StartError struct {
 }
 
 func (e *StartError) Error() string { return e.Reason }
-
-// MarshalText makes a Step readable in JSON.
-func (s Step) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"syscall"
@@ -139,12 +138,5 @@ func TestWhatCannotBeExecutedIsNotPinned(t *testing.T) {
 			_ = x.Close()
 			t.Errorf("%s was pinned", path)
 		}
-	}
-}
-
-func TestAnOutcomeIsReadableAsJSON(t *testing.T) {
-	raw, err := json.Marshal(Outcome{Generation: 3, Step: StepCanary, Reason: "no"})
-	if err != nil || !strings.Contains(string(raw), `"step":"canary"`) {
-		t.Errorf("%s, %v", raw, err)
 	}
 }

@@ -121,6 +121,7 @@ func (m *Master) Snapshot() stats.Snapshot {
 		Version: m.options.Version, Ostler: m.options.Version,
 		PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: v.cwd,
 		Build: v.build, Generation: v.generation, State: v.state.String(),
+		LastReload: v.outcome.row(),
 	}
 	for _, b := range v.sockets {
 		row := b.Stats()
@@ -147,6 +148,21 @@ func (b *Bound) Stats() stats.Socket {
 	return row
 }
 
+// row is nil if there was no reload yet.
+func (o *Outcome) row() *stats.LastReload {
+	if o == nil {
+		return nil
+	}
+	row := &stats.LastReload{
+		Generation: o.Generation, Build: o.Build, Step: o.Step.String(), Reason: o.Reason,
+		Began: o.Began.Unix(), TookMS: o.Took.Milliseconds(),
+	}
+	if o.Live() {
+		row.OK = 1
+	}
+	return row
+}
+
 func (w workerView) row(now time.Time) stats.Worker {
 	row := stats.Worker{
 		ID: w.id, State: w.state, LastExit: w.lastExit,
@@ -155,7 +171,9 @@ func (w workerView) row(now time.Time) stats.Worker {
 	if c := w.current; c != nil {
 		row.PID, row.Generation = c.pid, c.generation
 		row.DeltaRequests = c.page.Totals().Requests
+		row.AvgRT = uint64(c.page.AvgTime().Microseconds())
 		row.RSS, row.VSZ = stats.ProcessMemory(c.pid)
+		row.HeartbeatAgeMS = max(0, now.Sub(w.lastBeat()).Milliseconds()) // two processes' clocks
 		if c.phase == Ready {
 			row.Accepting = 1
 		}
@@ -176,6 +194,15 @@ func (w workerView) row(now time.Time) stats.Worker {
 	}
 	row.FillApps(sum, w.known, mounted)
 	return row
+}
+
+// lastBeat is the last sign of life of the current process. Its spawn counts as one: who
+// hangs before the first shows it too.
+func (w workerView) lastBeat() time.Time {
+	if beat := w.current.page.Heartbeat(); !beat.IsZero() {
+		return beat
+	}
+	return w.spawned
 }
 
 // mounted is what only the process itself knows of its apps.

@@ -81,7 +81,7 @@ func TestAnAnswerComesAfterWhatItSaysCanBeSeen(t *testing.T) {
 		if s := m.Snapshot(); s.Generation != 2 {
 			t.Errorf("generation %d is shown when the answer for 2 is given", s.Generation)
 		}
-		if _, ok := m.LastReload(); !ok {
+		if m.Snapshot().LastReload == nil {
 			t.Error("the outcome is not shown when it is given")
 		}
 		<-reply
@@ -203,7 +203,7 @@ func TestWorkersAreToldToReopenTheirLogs(t *testing.T) {
 		l := &fakeLauncher{live: good}
 		m, end := run(t.Context(), t, Plan{Workers: 2}, l, nil)
 		<-m.Started()
-		if _, ok := m.LastReload(); ok {
+		if m.Snapshot().LastReload != nil {
 			t.Error("there is a last reload before the first")
 		}
 		m.ReopenLogs()

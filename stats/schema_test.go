@@ -53,9 +53,9 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top":    {"build", "generation", "ostler", "ready", "state"},
+		"top":    {"build", "generation", "last_reload", "ostler", "ready", "state"},
 		"app":    {"module", "mounted"},
-		"worker": {"generation", "in_flight", "last_exit", "latency", "rejected", "rx", "state", "status_codes", "unmounted", "upgraded", "upgrades"},
+		"worker": {"generation", "heartbeat_age_ms", "in_flight", "last_exit", "latency", "rejected", "rx", "state", "status_codes", "unmounted", "upgraded", "upgrades"},
 	}
 }
 
@@ -67,7 +67,8 @@ func full() Snapshot {
 	w := Worker{
 		ID: 1, PID: 4711, Accepting: 1, DeltaRequests: 3, HarakiriCount: 1, Signals: 2, SignalQueue: 3, RSS: 1 << 20, VSZ: 1 << 30,
 		LastSpawn: start().Unix(), RespawnCount: 2, Generation: 4, State: "ready", LastExit: "signal: killed", Upgraded: 7, Unmounted: 5,
-		Apps: []AppStats{{ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv", Module: "shop", Mounted: 1}},
+		HeartbeatAgeMS: 300,
+		Apps:           []AppStats{{ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv", Module: "shop", Mounted: 1}},
 	}
 	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Rejected: 4, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}
@@ -80,6 +81,7 @@ func full() Snapshot {
 		Sockets: []Socket{{Name: "@a", Proto: "uwsgi", Queue: 1, MaxQueue: 128, Shared: 1, CanOffload: 1}},
 		Workers: []Worker{w},
 		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1,
+		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Began: start().Unix(), TookMS: 40},
 	}
 }
 
@@ -88,6 +90,8 @@ func bare() Snapshot {
 	return Snapshot{
 		Sockets: []Socket{{}},
 		Workers: []Worker{{Apps: []AppStats{{}}, Cores: []Core{{}}}},
+
+		LastReload: &LastReload{},
 	}
 }
 
@@ -161,6 +165,8 @@ func TestTheFieldsOfFullAreAllSet(t *testing.T) {
 	var walk func(path string, v reflect.Value)
 	walk = func(path string, v reflect.Value) {
 		switch {
+		case v.Kind() == reflect.Pointer && !v.IsNil():
+			walk(path, v.Elem())
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
 				walk(path+"."+v.Type().Field(i).Name, v.Field(i))
@@ -200,6 +206,19 @@ func TestAnIdleCoreHasNoRequestStart(t *testing.T) {
 		if vars := c.(map[string]any)["vars"].([]any); len(vars) != 0 {
 			t.Errorf("request variables are shown: %v", vars)
 		}
+	}
+}
+
+func TestTheLastReloadsKeys(t *testing.T) {
+	want := map[string]any{
+		"generation": json.Number("4"), "build": "abc", "step": "live", "ok": json.Number("1"), "reason": "none",
+		"began": json.Number("1700000000"), "took_ms": json.Number("40"),
+	}
+	if got := generic(t, full())["last_reload"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("last_reload = %v, want %v", got, want)
+	}
+	if got, there := generic(t, Snapshot{})["last_reload"]; there {
+		t.Errorf("before the first reload last_reload is %v", got)
 	}
 }
 

@@ -31,6 +31,19 @@ type Snapshot struct {
 	Generation int    `json:"generation"` // that is live
 	State      string `json:"state"`      // of the master
 	Ready      int    `json:"ready"`      // workers that are ready
+
+	LastReload *LastReload `json:"last_reload,omitempty"` // not there before the first
+}
+
+// LastReload is how the last reload ended.
+type LastReload struct {
+	Generation int    `json:"generation"` // that was tried
+	Build      string `json:"build"`      // likewise; empty if it was not known yet
+	Step       string `json:"step"`       // how far it came
+	OK         int    `json:"ok"`         // 1: it serves
+	Reason     string `json:"reason"`     // why not, in the program's own words
+	Began      int64  `json:"began"`      // epoch seconds
+	TookMS     int64  `json:"took_ms"`
 }
 
 // Wanted counts the workers that should be ready. One that was taken away keeps its row and
@@ -98,6 +111,10 @@ type Worker struct {
 	Latency     Latency       `json:"latency"`
 	InFlight    List[Request] `json:"in_flight"`
 	LastExit    string        `json:"last_exit"` // how the process before this one ended
+
+	// HeartbeatAgeMS is how long ago the process last gave a sign of life, which it does
+	// every second; since its spawn if it gave none. 0 without a process.
+	HeartbeatAgeMS int64 `json:"heartbeat_age_ms"`
 }
 
 // AppStats is an application in a worker.
