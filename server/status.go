@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 func printStatus(w io.Writer, s stats.Snapshot) error {
 	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready\n",
 		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted())
+	if s.LastReload != nil {
+		fmt.Fprintln(w, lastReload(*s.LastReload))
+	}
 	for _, sock := range s.Sockets {
 		fmt.Fprintf(w, "%s %s: %d of %d waiting\n", sock.Proto, sock.Name, sock.Queue, sock.MaxQueue)
 	}
@@ -27,13 +31,34 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 			busy += c.InRequest
 		}
 		fmt.Fprintf(t, "%d\t%d\t%s\t%d\t%d/%d\t%d\t%d\t%s\t%d MiB\t%d\t%s\n",
-			n+1, wk.PID, wk.State, wk.Generation, busy, len(wk.Cores), wk.Requests, wk.Exceptions,
+			n+1, wk.PID, stateOf(wk), wk.Generation, busy, len(wk.Cores), wk.Requests, wk.Exceptions,
 			time.Duration(wk.AvgRT)*time.Microsecond, wk.RSS>>20, wk.RespawnCount, orDefault(wk.LastExit, "-"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return printApps(w, s)
+}
+
+// lastReload is one line: of a panic with its stack the first says what happened.
+func lastReload(r stats.LastReload) string {
+	what := fmt.Sprintf("last reload: %s, generation %d, took %s",
+		time.Unix(r.Began, 0).Format(time.DateTime), r.Generation, time.Duration(r.TookMS)*time.Millisecond)
+	if r.OK != 0 {
+		return what
+	}
+	reason, _, _ := strings.Cut(r.Reason, "\n")
+	return fmt.Sprintf("%s, rejected at %s: %s", what, r.Step, reason)
+}
+
+// silence is how long a worker, which gives a sign of life each second, may owe one.
+const silence = 5 * time.Second
+
+func stateOf(w stats.Worker) string {
+	if age := time.Duration(w.HeartbeatAgeMS) * time.Millisecond; age > silence {
+		return fmt.Sprintf("%s (silent for %s)", w.State, age.Round(time.Second))
+	}
+	return w.State
 }
 
 // printApps has a line for each app that is mounted, if there are several.
