@@ -78,7 +78,6 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		Slots:         cfg.Threads,
 		QueueTimeout:  time.Duration(cfg.QueueTimeout),
 		SocketTimeout: time.Duration(cfg.SocketTimeout),
-		OnPanic:       logPanic(log),
 		OnDone:        logs.record(),
 	}
 	return worker.Service{
@@ -90,14 +89,6 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		Close:        func() error { return errors.Join(h.close(), logs.close()) },
 		Reopen:       logs.reopen,
 	}, nil
-}
-
-// logPanic keeps the stack where the panic happened: a line of text each, so
-// that it can be read, also in a JSON log.
-func logPanic(log hclog.Logger) func(*http.Request, any, []byte) {
-	return func(r *http.Request, v any, stack []byte) {
-		log.Error("panic in handler", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(stack))
-	}
 }
 
 // workerLogs are the two logs a worker writes: its own, which it was born with
