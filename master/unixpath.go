@@ -80,7 +80,10 @@ func clearPath(ctx context.Context, path string) error {
 	if alive {
 		return &heldError{pid}
 	}
-	return os.Remove(path)
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) { // its owner may be ending just now
+		return err
+	}
+	return nil
 }
 
 func kindOf(mode fs.FileMode) string {
