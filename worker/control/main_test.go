@@ -179,6 +179,23 @@ func (c *child) end() {
 	}
 }
 
+// stop returns when the process is stopped: the signal alone takes effect some time.
+func (c *child) stop() {
+	c.t.Helper()
+	if err := syscall.Kill(c.pid, syscall.SIGSTOP); err != nil {
+		c.t.Fatal(err)
+	}
+	var ws syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(c.pid, &ws, syscall.WUNTRACED, nil); err != syscall.EINTR {
+			break
+		}
+	}
+	if !ws.Stopped() {
+		c.t.Fatalf("it was to be stopped, its status is %#x", ws)
+	}
+}
+
 func (c *child) wait() syscall.WaitStatus {
 	var ws syscall.WaitStatus
 	for {

@@ -128,9 +128,7 @@ func TestTheMasterSeesAnEOFWhenItsWorkerDies(t *testing.T) {
 			dies.boot()
 			other := spawn(t, "worker", "") // must not hold an end of the first's socket
 			other.boot()
-			if err := syscall.Kill(dies.pid, syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			dies.stop()
 			for _, m := range unread {
 				dies.send(m)
 			}
