@@ -1,6 +1,7 @@
 package forwarded
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ type Options struct {
 
 // Listener reads the PROXY header of each connection of ln whose peer is trusted. A
 // header is not demanded: a proxy that speaks HTTP has the X-Forwarded fields instead.
+// One from anybody else is refused.
 //
 // The header is read by the first call of RemoteAddr or Read, and not by Accept, which
 // must not wait for anybody.
@@ -41,16 +43,82 @@ type listener struct {
 
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if err != nil || !l.opts.Trust.Peer(c.RemoteAddr()) {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
-	return &conn{Conn: c, opts: &l.opts}, nil
+	if l.opts.Trust.Peer(c.RemoteAddr()) {
+		return &conn{base: base{c, &l.opts}}, nil
+	}
+	return &stranger{base: base{c, &l.opts}}, nil
+}
+
+// base is what both kinds of connections are, and what net/http looks for in one.
+type base struct {
+	net.Conn
+	opts *Options
+}
+
+// NetConn gives the connection as the listener made it.
+func (c base) NetConn() net.Conn { return c.Conn }
+
+// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
+func (c base) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.Conn, src) }
+
+// CloseWrite shuts down the writing side.
+func (c base) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SyscallConn gives access to the socket. What was read with a header is not there.
+func (c base) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := c.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
+
+func (c base) tell(err error) {
+	if c.opts.OnRefuse != nil {
+		c.opts.OnRefuse(c.Conn.RemoteAddr(), err)
+	}
+}
+
+// errStranger is for the operator: this is how a proxy looks that was forgotten in Trust.
+var errStranger = errors.New("PROXY header from a peer that is not trusted")
+
+// stranger is a connection whose peer is not trusted.
+type stranger struct {
+	base
+
+	// Owned by Read.
+	begun bool
+	err   error
+}
+
+// Read looks at what comes first. A header in pieces gets through, to a server that
+// cannot make sense of it.
+func (c *stranger) Read(b []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.begun {
+		c.begun = true
+		if bytes.HasPrefix(b[:n], []byte(textMark)) || bytes.HasPrefix(b[:n], []byte(binaryMark)) {
+			c.err = errStranger
+			c.tell(c.err)
+			return 0, c.err
+		}
+	}
+	return n, err
 }
 
 // conn is a connection from a trusted peer.
 type conn struct {
-	net.Conn
-	opts *Options
+	base
 	once sync.Once
 
 	// Written in once.
@@ -137,29 +205,5 @@ func (c *conn) interrupted(b []byte, err error) {
 
 func (c *conn) refuse(err error) {
 	c.err = err
-	if c.opts.OnRefuse != nil {
-		c.opts.OnRefuse(c.Conn.RemoteAddr(), err)
-	}
-}
-
-// NetConn gives the connection as the listener made it.
-func (c *conn) NetConn() net.Conn { return c.Conn }
-
-// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
-func (c *conn) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.Conn, src) }
-
-// CloseWrite shuts down the writing side.
-func (c *conn) CloseWrite() error {
-	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// SyscallConn gives access to the socket. What was read with the header is not there.
-func (c *conn) SyscallConn() (syscall.RawConn, error) {
-	if sc, ok := c.Conn.(syscall.Conn); ok {
-		return sc.SyscallConn()
-	}
-	return nil, errors.ErrUnsupported
+	c.tell(err)
 }

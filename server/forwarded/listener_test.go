@@ -31,7 +31,7 @@ var _ interface { // what net/http and the pool look for
 	CloseWrite() error
 	NetConn() net.Conn
 	io.ReaderFrom
-} = (*conn)(nil)
+} = base{}
 
 // accept gives both ends of a connection from peer to a listener that trusts 10.0.0.0/8,
 // and the refusals.
@@ -101,14 +101,31 @@ func TestAConnectionWithoutAHeaderIsTheSame(t *testing.T) {
 	}
 }
 
-func TestAStrangersHeaderIsNotRead(t *testing.T) {
+func TestAStrangersHeaderEndsTheConnection(t *testing.T) {
+	for wire := range headers() {
+		synctest.Test(t, func(t *testing.T) {
+			client, server, refused := accept(t, "192.0.2.66:5")
+			go send(client, wire+"GET / HTTP/1.1\r\n\r\n", 1<<20)
+			for range 2 {
+				if n, err := server.Read(make([]byte, 100)); n != 0 || err != errStranger {
+					t.Errorf("%q: read %d, %v", wire, n, err)
+				}
+			}
+			if server.RemoteAddr().String() != "192.0.2.66:5" || len(*refused) != 1 {
+				t.Errorf("%q: from %v, refused %v", wire, server.RemoteAddr(), *refused)
+			}
+		})
+	}
+}
+
+func TestAStrangerIsServedLikeAnybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server, refused := accept(t, "192.0.2.66:5")
-		const wire = "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"
-		go send(client, wire, 100)
+		const wire = "GET /PROXY HTTP/1.1\r\n\r\nPROXY UNKNOWN\r\n" // only the beginning counts
+		go send(client, wire, 20)
 		got, err := io.ReadAll(server)
-		if server.RemoteAddr().String() != "192.0.2.66:5" || string(got) != wire || err != nil || len(*refused) > 0 {
-			t.Errorf("%q, %v from %v, refused %v", got, err, server.RemoteAddr(), *refused)
+		if string(got) != wire || err != nil || len(*refused) > 0 {
+			t.Errorf("%q, %v, refused %v", got, err, *refused)
 		}
 	})
 }
