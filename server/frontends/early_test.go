@@ -46,11 +46,13 @@ func TestEarlyAnswersSurviveTheUpload(t *testing.T) {
 }
 
 // frontEnds are those of the matrix that speak HTTP/1.1, and nginx without a buffer
-// for uploads: then the server is answering while the client is still sending.
+// for uploads: then the server is answering while the client is still sending. uWSGI's
+// router is left out: it passes the answer on and closes with the client's bytes unread
+// (seen with strace), so that its own reset can overtake the answer.
 func frontEnds() map[string]func(testing.TB, site) string {
 	all := map[string]func(testing.TB, site) string{"nginx unbuffered": startUnbufferedNginx}
 	for _, c := range columns() {
-		if c.args == nil {
+		if c.args == nil && c.name != router {
 			all[c.name] = c.start
 		}
 	}
