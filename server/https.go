@@ -116,6 +116,7 @@ func (s *httpsServer) refuse(raw net.Conn, err error) {
 	defer raw.Close()
 	record, plain := errors.AsType[tls.RecordHeaderError](err)
 	switch {
+	case errors.Is(err, forwarded.ErrRefused): // told
 	case plain && isHTTP(record.RecordHeader):
 		s.log.Warn("http spoken to an https socket", "peer", addrName(raw.RemoteAddr()))
 		_, _ = io.WriteString(raw, notTLS)

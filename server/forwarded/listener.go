@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -47,25 +48,42 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	if l.opts.Trust.Peer(c.RemoteAddr()) {
-		return &conn{base: base{c, &l.opts}}, nil
+		return &conn{base: base{Conn: c, opts: &l.opts}}, nil
 	}
-	return &stranger{base: base{c, &l.opts}}, nil
+	return &stranger{base: base{Conn: c, opts: &l.opts}}, nil
 }
 
 // base is what both kinds of connections are, and what net/http looks for in one.
 type base struct {
 	net.Conn
-	opts *Options
+	opts    *Options
+	lingers atomic.Bool // refused, and Close has yet to wait for the client
+}
+
+// A refused client may go on sending for a while before the connection is closed under
+// it: bytes nobody read would reset it, and a reset can overtake the server's answer.
+const (
+	farewell    = 500 * time.Millisecond
+	maxFarewell = 256 << 10
+)
+
+// Close is called by anybody, once or more.
+func (c *base) Close() error {
+	if c.lingers.Swap(false) && c.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(farewell))
+		_, _ = io.CopyN(io.Discard, c.Conn, maxFarewell) // its end or the deadline
+	}
+	return c.Conn.Close()
 }
 
 // NetConn gives the connection as the listener made it.
-func (c base) NetConn() net.Conn { return c.Conn }
+func (c *base) NetConn() net.Conn { return c.Conn }
 
 // ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
-func (c base) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.Conn, src) }
+func (c *base) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.Conn, src) }
 
 // CloseWrite shuts down the writing side.
-func (c base) CloseWrite() error {
+func (c *base) CloseWrite() error {
 	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return cw.CloseWrite()
 	}
@@ -73,18 +91,24 @@ func (c base) CloseWrite() error {
 }
 
 // SyscallConn gives access to the socket. What was read with a header is not there.
-func (c base) SyscallConn() (syscall.RawConn, error) {
+func (c *base) SyscallConn() (syscall.RawConn, error) {
 	if sc, ok := c.Conn.(syscall.Conn); ok {
 		return sc.SyscallConn()
 	}
 	return nil, errors.ErrUnsupported
 }
 
-func (c base) tell(err error) {
+// refuse tells why nothing more is read.
+func (c *base) refuse(err error) {
+	c.lingers.Store(true)
 	if c.opts.OnRefuse != nil {
 		c.opts.OnRefuse(c.Conn.RemoteAddr(), err)
 	}
 }
+
+// ErrRefused is what Read returns when OnRefuse was told why. A server that logs its read
+// errors leaves this one out.
+var ErrRefused = errors.New("connection refused for its PROXY header")
 
 // errStranger is for the operator: this is how a proxy looks that was forgotten in Trust.
 var errStranger = errors.New("PROXY header from a peer that is not trusted")
@@ -94,23 +118,22 @@ type stranger struct {
 	base
 
 	// Owned by Read.
-	begun bool
-	err   error
+	begun, refused bool
 }
 
 // Read looks at what comes first. A header in pieces gets through, to a server that
 // cannot make sense of it.
 func (c *stranger) Read(b []byte) (int, error) {
-	if c.err != nil {
-		return 0, c.err
+	if c.refused {
+		return 0, ErrRefused
 	}
 	n, err := c.Conn.Read(b)
 	if n > 0 && !c.begun {
 		c.begun = true
 		if bytes.HasPrefix(b[:n], []byte(textMark)) || bytes.HasPrefix(b[:n], []byte(binaryMark)) {
-			c.err = errStranger
-			c.tell(c.err)
-			return 0, c.err
+			c.refused = true
+			c.refuse(errStranger)
+			return 0, ErrRefused
 		}
 	}
 	return n, err
@@ -204,6 +227,6 @@ func (c *conn) interrupted(b []byte, err error) {
 }
 
 func (c *conn) refuse(err error) {
-	c.err = err
-	c.tell(err)
+	c.err = ErrRefused
+	c.base.refuse(err)
 }

@@ -31,7 +31,7 @@ var _ interface { // what net/http and the pool look for
 	CloseWrite() error
 	NetConn() net.Conn
 	io.ReaderFrom
-} = base{}
+} = (*base)(nil)
 
 // accept gives both ends of a connection from peer to a listener that trusts 10.0.0.0/8,
 // and the refusals.
@@ -107,7 +107,7 @@ func TestAStrangersHeaderEndsTheConnection(t *testing.T) {
 			client, server, refused := accept(t, "192.0.2.66:5")
 			go send(client, wire+"GET / HTTP/1.1\r\n\r\n", 1<<20)
 			for range 2 {
-				if n, err := server.Read(make([]byte, 100)); n != 0 || err != errStranger {
+				if n, err := server.Read(make([]byte, 100)); n != 0 || err != ErrRefused {
 					t.Errorf("%q: read %d, %v", wire, n, err)
 				}
 			}
@@ -136,7 +136,7 @@ func TestAMalformedHeaderEndsTheConnection(t *testing.T) {
 			client, server, refused := accept(t, "10.0.0.1:5")
 			go send(client, wire+"GET / HTTP/1.1\r\n\r\n", 1<<20)
 			for range 2 {
-				if n, err := server.Read(make([]byte, 100)); n != 0 || err == nil || err == io.EOF {
+				if n, err := server.Read(make([]byte, 100)); n != 0 || err != ErrRefused {
 					t.Errorf("%q: read %d, %v", wire, n, err)
 				}
 			}
