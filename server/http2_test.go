@@ -114,7 +114,7 @@ func streams(t *testing.T, dial func() net.Conn) func() error {
 		bye := false
 		for next := uint32(1); ; {
 			for len(open) < 4 && !bye && next < 200 {
-				h.frame(1, 4, next, "\x83\x86\x84\x01\x09localhost") // POST
+				h.post(next)
 				h.frame(0, 1, next, strings.Repeat("x", 1000))
 				open[next] = true
 				next += 2
@@ -145,6 +145,11 @@ func (h *h2conn) get(stream uint32) {
 	h.t.Helper()
 	const endStream, endHeaders = 1, 4
 	h.frame(1, endStream|endHeaders, stream, "\x82\x86\x84\x01\x09localhost") // GET, http, /, :authority
+}
+
+// post begins a POST, whose body is to come.
+func (h *h2conn) post(stream uint32) {
+	h.frame(1, 4, stream, "\x83\x86\x84\x01\x09localhost")
 }
 
 // read reads a frame.
