@@ -58,7 +58,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	for n, sock := range s.sockets {
 		names[n] = sock.Socket
 	}
-	return worker.Serve(stop, worker.Host{
+	err = worker.Serve(stop, worker.Host{
 		Sockets: names, Listeners: listeners, Page: page, Log: s.log,
 		Build: func(ctx context.Context, _ control.Setup) (worker.Service, error) {
 			return buildService(ctx, o.Apps, cfg, s.log)
@@ -71,6 +71,12 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 		},
 		Cut: cut,
 	})
+	select {
+	case <-cut:
+		return nil // what was cut was cut because somebody asked, as with a master
+	default:
+		return err
+	}
 }
 
 func (s *single) listen(ctx context.Context) ([]net.Listener, error) {
@@ -158,6 +164,9 @@ func (s *single) Snapshot() stats.Snapshot {
 	w.RSS, w.VSZ = stats.ProcessMemory(pid)
 	w.Upgraded = s.page.Upgraded()
 	w.Fill(totals, s.page.Rows(), s.page.InFlight(), time.Now())
+	if beat := s.page.Heartbeat(); !beat.IsZero() {
+		w.HeartbeatAgeMS = max(0, time.Since(beat).Milliseconds())
+	}
 	s.fillApps(&w)
 	snap := stats.Snapshot{
 		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,

@@ -47,3 +47,20 @@ func TestSingleProcess(t *testing.T) {
 		t.Errorf("it ended with %v, want exit code 0\n%s", err, i.Log())
 	}
 }
+
+// The second TERM cuts, which is what was asked for: exit code 0, as of a master.
+func TestSingleProcessIsCutBySecondTerm(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, `worker-reload-mercy = "10m"`+unsupervised) // longer than the test would wait
+	gate := servertest.NewGate(t, i.Dir)
+	answer := inside(t, i, gate, i.UWSGI("uwsgi"))
+	i.Signal(syscall.SIGTERM)
+	i.WaitFor("it drains", func(s stats.Snapshot) bool { return s.State == "draining" })
+	i.Signal(syscall.SIGTERM)
+	if err := i.Wait(); err != nil {
+		t.Errorf("it ended with %v, want exit code 0", err)
+	}
+	if err := <-answer; err == nil {
+		t.Error("a request whose handler never returned was answered")
+	}
+}
