@@ -221,7 +221,7 @@ func TestResultsAreReported(t *testing.T) {
 				t.Errorf("reported %+v", reported)
 			}
 			// A write is counted when it has returned, and by then the client may have read it.
-			if err := p.Drain(t.Context(), 0); err != nil {
+			if err := errors.Join(c.conn.Close(), p.Drain(t.Context(), 0)); err != nil {
 				t.Fatal(err)
 			}
 			total := p.opts.Page.Totals()
