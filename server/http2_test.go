@@ -181,7 +181,7 @@ func (h *h2conn) next(want byte) (stream uint32, payload []byte) {
 // was idle; what it goes on to send is not, and the connection ends.
 func TestADrainSaysGoodbyeTwice(t *testing.T) {
 	t.Parallel()
-	i := servertest.Launch(t, gated)
+	i := servertest.Launch(t, strings.NewReplacer("processes = 2", "processes = 1", "threads = 2", "threads = 4").Replace(gated))
 	gate := servertest.NewGate(t, i.Dir)
 	busy, idle := dialH2(t, i.Dial("http")), dialH2(t, i.Dial("http"))
 	busy.get(1)
