@@ -73,8 +73,19 @@ type scanner struct {
 	out    *layout
 }
 
+// withoutMark drops the byte order mark that the TOML decoder drops: one of UTF-8, or
+// one of UTF-16 that an editor put before a text which is none.
+func withoutMark(src string) string {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\ufeff"} {
+		if rest, ok := strings.CutPrefix(src, mark); ok {
+			return rest
+		}
+	}
+	return src
+}
+
 func scan(src string) *layout {
-	src = strings.TrimPrefix(src, "\ufeff")
+	src = withoutMark(src)
 	s := &scanner{src: src, lineNo: 1, tables: map[string]int{}, out: &layout{line: map[string]int{}}}
 	for s.blank(); s.pos < len(s.src); s.blank() {
 		st := statement{first: s.lineNo}
