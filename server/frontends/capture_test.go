@@ -123,7 +123,7 @@ func check(t *testing.T, column, name string, got recording) {
 		t.Errorf("%s: %d bytes came, %d are the block again, %d the body", name, len(got.bytes), len(again), got.request.ContentLength)
 	}
 	lost := column == router && name == "chunked" // without its body: no handler is to see it
-	if !*update || lost || column == nginxU { // of nginx there is an older corpus
+	if !*update || lost || column == nginxU {     // of nginx there is an older corpus
 		return
 	}
 	file := column + "-" + strings.NewReplacer(", ", "-", " ", "-").Replace(strings.ToLower(name)) + ".bin"
