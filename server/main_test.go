@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
 
 func apps() []server.App {
-	return []server.App{
+	return append(webApps(), []server.App{
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("transfers", transfers()),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
@@ -41,7 +41,7 @@ func apps() []server.App {
 			os.Exit(7)
 			return nil, nil
 		}},
-	}
+	}...)
 }
 
 // echo sends the body back. Reading all of it first keeps a client that writes
