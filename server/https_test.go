@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -246,4 +247,56 @@ func presented(t *testing.T, i *servertest.Instance, roots *x509.CertPool) *x509
 	}
 	defer c.Close()
 	return c.ConnectionState().PeerCertificates[0]
+}
+
+// dialHTTP1 makes a TLS connection without agreeing on a protocol, which is HTTP/1.1.
+func dialHTTP1(t *testing.T, i *servertest.Instance, roots *x509.CertPool) *tls.Conn {
+	t.Helper()
+	return tls.Client(i.Dial("https"), &tls.Config{RootCAs: roots, ServerName: "localhost"})
+}
+
+// The framing stands above TLS: it sees what net/http sees.
+func TestHTTP1OverTLSIsAsStrictAsWithout(t *testing.T) {
+	t.Parallel()
+	dir := servertest.Dir(t)
+	roots := servertest.Certificate(t, dir, "one")
+	i := servertest.Start(t, "module = \"transfers\"\nprocesses = 1\n"+secure("https", dir, "one"), apps()...)
+	for name, request := range map[string]string{
+		"two framings": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+		"folded":       "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+		"h2 preface":   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+	} {
+		c := dialHTTP1(t, i, roots)
+		if status, _ := ask(t, c, request); status != http.StatusBadRequest && status != http.StatusHTTPVersionNotSupported {
+			t.Errorf("%s: answered %d", name, status)
+		}
+	}
+	if log := i.Log(); strings.Count(log, "http request refused") != 3 || strings.Contains(log, "smuggled") {
+		t.Errorf("the log has not one line for each:\n%s", log)
+	}
+}
+
+func TestAnUpgradeWorksOverTLS(t *testing.T) {
+	t.Parallel()
+	dir := servertest.Dir(t)
+	roots := servertest.Certificate(t, dir, "one")
+	i := servertest.Start(t, "module = \"transfers\"\nprocesses = 1\n"+secure("https", dir, "one"), apps()...)
+	c := dialHTTP1(t, i, roots)
+	const early, late = "sent with the request, ", "sent after it"
+	if _, err := io.WriteString(c, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"+early); err != nil {
+		t.Fatal(err)
+	}
+	br := bufio.NewReader(c)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	if _, err := io.WriteString(c, late); err != nil {
+		t.Fatal(err)
+	}
+	back := make([]byte, len(early+late))
+	if _, err := io.ReadFull(br, back); err != nil || string(back) != early+late {
+		t.Errorf("%q, %v", back, err)
+	}
+	i.WaitFor("it is counted, and holds no slot", func(s stats.Snapshot) bool { return s.Workers[0].Upgraded == 1 && busy(s) == 0 })
 }
