@@ -170,6 +170,9 @@ func (b *Bound) setOwner() error {
 // unlink removes the path, in turn with whoever is about to bind it.
 func (b *Bound) unlink() error {
 	unlock, err := lockDir(context.Background(), filepath.Dir(b.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the folder went, and the socket with it
+	}
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,25 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":  await,
 			"exits":  exits,
 			"expand": expand,
 			"get":    get,
 		},
 	})
+}
+
+// await FILE: waits until something is written in the file, as a pidfile is when
+// every worker serves.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && len(text) > 0 {
+			return
+		}
+	}
+	ts.Fatalf("nothing is written in %s", args[0])
 }
 
 // exits N COMMAND...: the command ends with exit code N; its output is the
