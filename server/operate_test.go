@@ -252,3 +252,24 @@ func TestAccessLogEscapes(t *testing.T) {
 		})
 	}
 }
+
+// With log-format = "json" every line is one, the stack of a panic in a worker
+// included.
+func TestJSONLogHasNothingElse(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, strings.Replace(echoing, `"echo"`, `"panics"`, 1)+"log-format = \"json\"\n")
+	if status, _ := get(t, i.HTTP("http").Transport, "http://site/"); status != http.StatusInternalServerError {
+		t.Errorf("a handler that panics answered %d", status)
+	}
+	i.Until("the panic is logged", func() bool { return strings.Contains(i.Log(), "the handler's own words") })
+	i.Signal(syscall.SIGTERM)
+	if err := i.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(i.Log()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil || fields["@message"] == nil {
+			t.Errorf("%v: %q", err, line)
+		}
+	}
+}
