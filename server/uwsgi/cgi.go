@@ -222,17 +222,22 @@ func (c *cgi) isTLS() bool {
 	return false
 }
 
-// remote is always host:port, which handlers take apart with net.SplitHostPort.
-func (c *cgi) remote(peer net.Addr) string {
-	if c.remoteAddr.value == "" {
+// remote is always host:port, which handlers take apart with net.SplitHostPort. The host
+// need be no address: nginx says "unix:" of a client on a unix socket.
+func (c *cgi) remote(peer net.Addr) (string, error) {
+	host := c.remoteAddr.value
+	if host == "" {
 		if peer == nil {
-			return ""
+			return "", nil
 		}
-		return peer.String()
+		return peer.String(), nil
+	}
+	if strings.ContainsAny(host, "[] ") || hasControl(host) {
+		return "", refuse(http.StatusBadRequest, "REMOTE_ADDR %.64q is no address", host)
 	}
 	port := c.remotePort.value
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		port = "0"
 	}
-	return net.JoinHostPort(c.remoteAddr.value, port)
+	return net.JoinHostPort(host, port), nil
 }

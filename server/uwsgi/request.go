@@ -22,7 +22,9 @@ func newRequest(ctx *requestContext, r *Request, body io.ReadCloser, peer net.Ad
 		Header:        c.header,
 		Body:          body,
 		ContentLength: r.ContentLength,
-		RemoteAddr:    c.remote(peer),
+	}
+	if req.RemoteAddr, err = c.remote(peer); err != nil {
+		return nil, err
 	}
 	if !validName(req.Method) {
 		return nil, refuse(http.StatusBadRequest, "REQUEST_METHOD %.32q is no method", req.Method)

@@ -259,6 +259,8 @@ func TestImpossibleRequestsAreRefused(t *testing.T) {
 		{"bad port", minimal("SERVER_NAME", "s", "SERVER_PORT", "x"), 400, "SERVER_PORT"},
 		{"hosts differ", minimal("HTTP_HOST", "a", "HTTP_HOST", "b"), 400, "HTTP_HOST is given twice"},
 		{"methods differ", minimal("REQUEST_METHOD", "POST"), 400, "REQUEST_METHOD is given twice"},
+		{"no address", minimal("REMOTE_ADDR", "]]].2"), 400, "REMOTE_ADDR \"]]].2\" is no address"},
+		{"address of two lines", minimal("REMOTE_ADDR", "1.1.1.1\n2.2.2.2"), 400, "is no address"},
 		{"addresses differ", minimal("REMOTE_ADDR", "1.1.1.1", "REMOTE_ADDR", "2.2.2.2"), 400, "REMOTE_ADDR is given twice"},
 		{"NUL in a header", minimal("HTTP_X_A", "a\x00b"), 400, "HTTP_X_A has a control"},
 		{"line break in a header", minimal("HTTP_X_A", "a\r\nb"), 400, "HTTP_X_A has a control"},
@@ -305,6 +307,7 @@ func FuzzNewRequest(f *testing.F) {
 	f.Add(packet(f, 30, minimal("SCRIPT_NAME", "/app", "PATH_INFO", "/app/%2F")...))
 	f.Add(packet(f, 0, minimalBut("REQUEST_URI", "//%2F%2e/../?%zz#f")...))
 	f.Add(packet(f, 0, minimalBut("REQUEST_URI", "//%2F%2e/\xdd./")...))
+	f.Add(packet(f, 0, minimal("REMOTE_ADDR", "]]]]]]].2", "REMOTE_PORT", "32959")...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := mapRequest(b)
 		if err != nil {
