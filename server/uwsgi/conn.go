@@ -182,10 +182,11 @@ func (c *conn) releaseReader() {
 	}
 }
 
-// kill is Server.Close: whatever the connection is doing fails now.
+// kill is Server.Close: whatever the connection is doing fails now. It closes first: a
+// handler that hears of the end before could still answer as if nothing had happened.
 func (c *conn) kill() {
-	c.cancel(context.Canceled)
 	c.rwc.Close()
+	c.cancel(context.Canceled)
 }
 
 func (c *conn) log(msg string, kv ...any) {
