@@ -117,6 +117,27 @@ func TestKilledMasterLeavesNoOrphans(t *testing.T) {
 	}
 }
 
+// Workers without a master wait for a handler that never returns no longer than
+// worker-reload-mercy: the gate of this test stays shut.
+func TestOrphansOutliveTheirMasterByTheMercyAtMost(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, `worker-reload-mercy = "2s"`+gated)
+	gate := servertest.NewGate(t, i.Dir)
+	answer := inside(t, i, gate, i.UWSGI("uwsgi"))
+	var workers []int
+	for _, w := range i.Stats().Workers {
+		workers = append(workers, w.PID)
+	}
+	i.Signal(syscall.SIGKILL)
+	_ = i.Wait()
+	for _, pid := range workers {
+		i.Until(fmt.Sprintf("worker %d is gone", pid), func() bool { return !servertest.Alive(pid) })
+	}
+	if err := <-answer; err == nil {
+		t.Error("a request whose handler never returned was answered")
+	}
+}
+
 // A second start is refused with the pid of the first, by the pidfile and by the
 // live socket, and disturbs nothing.
 func TestSecondStartIsRefused(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed17661985/ostler/server/servertest"
 	"github.com/seed17661985/ostler/stats"
@@ -68,8 +69,11 @@ func transport(i *servertest.Instance, proto, addr string) http.RoundTripper {
 	return rt
 }
 
-func through(rt http.RoundTripper) error {
-	req, err := http.NewRequest(http.MethodGet, "http://gate/", nil)
+func through(rt http.RoundTripper) error { return request(rt, http.MethodGet, "http://gate/") }
+
+// request wants a 200, on the first try.
+func request(rt http.RoundTripper, method, url string) error {
+	req, err := http.NewRequest(method, url, nil)
 	if err != nil {
 		return err
 	}
@@ -110,6 +114,7 @@ socket = "$DIR/uwsgi"
 		before := load.Done()
 		i.Until("requests flow", func() bool { return load.Done() > before+50 })
 		victim := i.Stats().Workers[n%3]
+		killed := time.Now()
 		if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -117,6 +122,7 @@ socket = "$DIR/uwsgi"
 			w := s.Workers[n%3]
 			return w.PID != victim.PID && w.Accepting == 1 && s.Ready == 3
 		})
+		t.Logf("back after %s", time.Since(killed).Round(time.Millisecond)) // for -v: no test asserts a time
 	}
 	if failed := load.Stop(); len(failed) > kills*2 {
 		t.Errorf("%d requests failed, at most the %d slots of the killed workers could: %v", len(failed), kills*2, failed)

@@ -154,21 +154,7 @@ func place(w http.ResponseWriter, r *http.Request) {
 
 // posts are requests that no client sends twice.
 func posts(rt http.RoundTripper) func() error {
-	return func() error {
-		req, err := http.NewRequest(http.MethodPost, "http://a/t/x", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := rt.RoundTrip(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("answer %s", resp.Status)
-		}
-		return nil
-	}
+	return func() error { return request(rt, http.MethodPost, "http://a/t/x") }
 }
 
 // A reload that adds, moves and removes mounts loses no request to those that stay,
