@@ -38,7 +38,7 @@ func newRequest(ctx *requestContext, r *Request, body io.ReadCloser, peer net.Ad
 	if err := c.setURL(req); err != nil {
 		return nil, err
 	}
-	ctx.vars, ctx.prefix, ctx.tls = r.Vars, c.prefix(req.RequestURI), c.isTLS()
+	ctx.requestInfo = requestInfo{vars: r.Vars, prefix: c.prefix(req.RequestURI), tls: c.isTLS()}
 	return req.WithContext(ctx), nil
 }
 
@@ -57,14 +57,29 @@ func (c *cgi) setURL(req *http.Request) (err error) {
 	return c.route(req.URL)
 }
 
-type contextKey struct{}
+// requestInfo is what a handler can ask about its request and http.Request has no field
+// for. It is reached through the request's context.
+type requestInfo struct {
+	vars   Vars
+	prefix string // see ScriptName
+	tls    bool
+}
+
+// requestInfoKey finds the *requestInfo of a context.
+type requestInfoKey struct{}
+
+// infoOf returns nil if r was not served by this package.
+func infoOf(r *http.Request) *requestInfo {
+	info, _ := r.Context().Value(requestInfoKey{}).(*requestInfo)
+	return info
+}
 
 // VarsOf returns the variables the front end sent for r, in their order, or nil if r
 // was not served by this package. SCRIPT_NAME, the prefix under which the front end
 // mounts the application, is found there. Compare [net/http/fcgi.ProcessEnv].
 func VarsOf(r *http.Request) Vars {
-	if rc, ok := r.Context().Value(contextKey{}).(*requestContext); ok {
-		return rc.vars
+	if info := infoOf(r); info != nil {
+		return info.vars
 	}
 	return nil
 }
@@ -73,8 +88,8 @@ func VarsOf(r *http.Request) Vars {
 // as the front end says (REQUEST_SCHEME, HTTPS), and "http" otherwise. For a request
 // that was not served by this package it looks at r.TLS.
 func Scheme(r *http.Request) string {
-	rc, ok := r.Context().Value(contextKey{}).(*requestContext)
-	if ok && rc.tls || !ok && r.TLS != nil {
+	info := infoOf(r)
+	if info != nil && info.tls || info == nil && r.TLS != nil {
 		return "https"
 	}
 	return "http"
@@ -87,9 +102,7 @@ type requestContext struct {
 	context.Context // cancelled by the connection
 	watch           *watcher
 	local           net.Addr
-	vars            Vars
-	prefix          string // see ScriptName
-	tls             bool
+	requestInfo
 }
 
 // Done also serves contexts derived from this one: the context package calls it once
@@ -106,8 +119,8 @@ func (rc *requestContext) Err() error {
 
 func (rc *requestContext) Value(key any) any {
 	switch key {
-	case contextKey{}:
-		return rc
+	case requestInfoKey{}:
+		return &rc.requestInfo
 	case http.LocalAddrContextKey:
 		return rc.local
 	}

@@ -12,8 +12,8 @@ import (
 // end. It is "" at the root, if r was not served by this package, and if SCRIPT_NAME is no
 // prefix: lighttpd puts the whole path there.
 func ScriptName(r *http.Request) string {
-	if rc, ok := r.Context().Value(contextKey{}).(*requestContext); ok {
-		return rc.prefix
+	if info := infoOf(r); info != nil {
+		return info.prefix
 	}
 	return ""
 }
