@@ -3,7 +3,6 @@ package uwsgi
 import (
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ type field struct {
 	set   bool
 }
 
-// cgi holds the variables that the request is made from, sorted out in one pass.
+// cgi holds the variables that the request is made from.
 type cgi struct {
 	method, target, query  field
 	pathInfo, scriptName   field
@@ -22,10 +21,18 @@ type cgi struct {
 	remoteAddr, remotePort field
 	scheme, https          field
 	contentLength          field
-	chunked, sized         bool // how the client sent its body
-	header                 http.Header
-	connection, upgrade    []string // hop-by-hop, kept aside for a real upgrade
-	mounted                bool     // modifier 30
+
+	headers         headerList
+	pragma, expect  field // the first of each, also among the headers
+	cacheControl    bool  // among the headers
+	continues       bool  // some Expect is 100-continue
+	chunked, sized  bool  // how the client sent its body
+	upgrade, asksUp bool  // the two halves of an upgrade; an Upgrade is among the headers
+
+	mounted    bool   // modifier 30
+	remote     string // host:port, unchecked
+	twoLengths bool   // CONTENT_LENGTH says two things
+	invalid    error  // the first thing that makes it no request
 }
 
 // field returns where a variable belongs, nil if it is not one of ours. UWSGI_* are
@@ -67,93 +74,132 @@ func (c *cgi) field(name string) *field {
 	return nil
 }
 
-// collect sorts the variables of r. A single variable that is repeated with another
+// sort puts a variable where it belongs. A single variable that is repeated with another
 // value is refused: the front end and we could pick different ones.
-func collect(r *Request) (*cgi, error) {
-	c := &cgi{
-		header:  make(http.Header, len(r.Vars)/2),
-		mounted: r.Header.Modifier1 == ModifierMounted,
-	}
-	for _, v := range r.Vars {
-		if f := c.field(v.Name); f != nil {
-			if f.set && f.value != v.Value {
-				return nil, refuseRepeated(v.Name)
-			}
-			*f = field{v.Value, true}
-			continue
+func (c *cgi) sort(mem *strings.Builder, name, value string) {
+	var f *field
+	if strings.HasPrefix(name, "HTTP_") && name != "HTTP_HOST" {
+		if c.invalid == nil {
+			c.invalid = c.addHeader(mem, name[len("HTTP_"):], value)
 		}
-		if name, ok := strings.CutPrefix(v.Name, "HTTP_"); ok {
-			if err := c.addHeader(name, v.Value); err != nil {
-				return nil, err
-			}
+		return
+	}
+	if f = c.field(name); f == nil {
+		return
+	}
+	if f.set && f.value != value {
+		c.twoLengths = c.twoLengths || f == &c.contentLength
+		if c.invalid == nil {
+			c.invalid = refuseRepeated(name)
 		}
 	}
-	return c, c.completeHeader()
+	*f = field{value, true}
+}
+
+// bodyLength is strict: the number decides where the body ends, and two readers who
+// disagree about it are the root of request smuggling.
+func (c *cgi) bodyLength() (int64, error) {
+	if c.twoLengths {
+		return 0, refuseRepeated("CONTENT_LENGTH")
+	}
+	value := c.contentLength.value
+	switch value {
+	case "":
+		return 0, nil
+	case "-1":
+		// lighttpd says this when it streams a body whose length it does not know yet.
+		return 0, refuse(http.StatusLengthRequired,
+			"CONTENT_LENGTH is -1, the front end must buffer bodies of unknown length")
+	}
+	n, ok := parseDigits(value)
+	if !ok {
+		return 0, refuse(http.StatusBadRequest, "CONTENT_LENGTH %.32q is not a number of bytes", value)
+	}
+	return n, nil
 }
 
 // addHeader turns one HTTP_ variable back into a header value.
-func (c *cgi) addHeader(name, value string) error {
-	key := strings.ReplaceAll(name, "_", "-")
-	if !validName(key) {
+func (c *cgi) addHeader(mem *strings.Builder, name, value string) error {
+	key := knownHeader(name)
+	if key == "" {
+		key = canonicalHeader(mem, name)
+	}
+	if key == "" {
 		return refuse(http.StatusBadRequest, "variable HTTP_%.64q names no header", name)
 	}
 	if !validValue(value) {
 		return refuse(http.StatusBadRequest, "variable HTTP_%.64s has a control character in its value", name)
 	}
-	key = http.CanonicalHeaderKey(key)
 	value = trimSpace(value)
 	switch key {
 	case "Connection":
-		c.connection = append(c.connection, value)
-	case "Upgrade":
-		c.upgrade = append(c.upgrade, value)
+		c.asksUp = c.asksUp || hasToken(value, "upgrade")
+		return nil
 	case "Content-Length":
 		c.sized = true // CONTENT_LENGTH says how long
+		return nil
 	case "Content-Type":
-		// CONTENT_TYPE says this, and only it does.
+		return nil // CONTENT_TYPE says this, and only it does.
 	case "Transfer-Encoding":
 		// nginx removes the chunks and leaves the header. There is no encoding here.
 		c.chunked = true
+		return nil
 	case "Proxy":
-		// Would become the variable HTTP_PROXY of a CGI child ("httpoxy").
+		return nil // Would become the variable HTTP_PROXY of a CGI child ("httpoxy").
 	case "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer":
-		// Hop by hop: between the client and the front end.
-	default:
-		c.header[key] = append(c.header[key], value)
+		return nil // Hop by hop: between the client and the front end.
+	case "Upgrade":
+		c.upgrade = true
+	case "Pragma":
+		c.pragma.setFirst(value)
+	case "Cache-Control":
+		c.cacheControl = true
+	case "Expect":
+		c.expect.setFirst(value)
+		c.continues = c.continues || hasToken(value, "100-continue")
 	}
+	c.headers.add(key, value)
 	return nil
 }
 
-// completeHeader adds what is a header to net/http and a variable of its own here.
-func (c *cgi) completeHeader() error {
+func (f *field) setFirst(value string) {
+	if !f.set {
+		*f = field{value, true}
+	}
+}
+
+// completeHeaders adds what is a header to net/http and a variable of its own here.
+func (c *cgi) completeHeaders() error {
 	if v := trimSpace(c.contentType.value); v != "" {
 		if !validValue(v) {
 			return refuse(http.StatusBadRequest, "CONTENT_TYPE has a control character")
 		}
-		c.header["Content-Type"] = []string{v}
+		c.headers.add("Content-Type", v)
 	}
 	switch v := c.contentLength.value; {
 	case v == "0" && !c.sized && !mayHaveBody(c.method.value):
 		// lighttpd says so of every request; the client did not.
 	case v != "":
-		c.header["Content-Length"] = []string{v}
+		c.headers.add("Content-Length", v)
 	case c.chunked:
 		// uWSGI's http router passes such a request on without its body. A handler that
 		// got an empty one would store it.
 		return refuse(http.StatusLengthRequired, "the front end did not pass the chunked request body on")
 	}
 	// A websocket handler looks for these two. Every other use of Connection is over.
-	if len(c.upgrade) > 0 && hasToken(c.connection, "upgrade") {
-		c.header["Connection"] = []string{"Upgrade"}
-		c.header["Upgrade"] = c.upgrade
+	switch {
+	case c.upgrade && c.asksUp:
+		c.headers.add("Connection", "Upgrade")
+	case c.upgrade:
+		c.headers.drop("Upgrade")
 	}
 	// RFC 9111 5.4, as net/http does for a handler.
-	if p := c.header["Pragma"]; len(p) > 0 && p[0] == "no-cache" && len(c.header["Cache-Control"]) == 0 {
-		c.header["Cache-Control"] = []string{"no-cache"}
+	if c.pragma.value == "no-cache" && !c.cacheControl {
+		c.headers.add("Cache-Control", "no-cache")
 	}
 	// net/http answers the same to an expectation it does not know.
-	if e := c.header["Expect"]; len(e) > 0 && e[0] != "" && !hasToken(e, "100-continue") {
-		return refuse(http.StatusExpectationFailed, "expectation %.32q is unknown", e[0])
+	if c.expect.value != "" && !c.continues {
+		return refuse(http.StatusExpectationFailed, "expectation %.32q is unknown", c.expect.value)
 	}
 	return nil
 }
@@ -222,22 +268,49 @@ func (c *cgi) isTLS() bool {
 	return false
 }
 
-// remote is always host:port, which handlers take apart with net.SplitHostPort. The host
-// need be no address: nginx says "unix:" of a client on a unix socket.
-func (c *cgi) remote(peer net.Addr) (string, error) {
-	host := c.remoteAddr.value
+// joinRemote writes the client's host:port into mem, so that it costs no allocation.
+func (c *cgi) joinRemote(mem *strings.Builder) {
+	host, port := c.remoteAddr.value, c.remotePort.value
 	if host == "" {
-		if peer == nil {
-			return "", nil
-		}
-		return peer.String(), nil
+		return
 	}
-	if strings.ContainsAny(host, "[] ") || hasControl(host) {
-		return "", refuse(http.StatusBadRequest, "REMOTE_ADDR %.64q is no address", host)
-	}
-	port := c.remotePort.value
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+	if n, ok := parseDigits(port); !ok || n > 1<<16-1 {
 		port = "0"
 	}
-	return net.JoinHostPort(host, port), nil
+	if mem.Cap()-mem.Len() < len(host)+len(port)+len("[]:") {
+		c.remote = net.JoinHostPort(host, port)
+		return
+	}
+	start := mem.Len()
+	if strings.IndexByte(host, ':') < 0 {
+		mem.WriteString(host)
+	} else { // as net.JoinHostPort
+		mem.WriteByte('[')
+		mem.WriteString(host)
+		mem.WriteByte(']')
+	}
+	mem.WriteByte(':')
+	mem.WriteString(port)
+	c.remote = mem.String()[start:]
 }
+
+// remoteOr is always host:port, which handlers take apart with net.SplitHostPort. The host
+// need be no address: nginx says "unix:" of a client on a unix socket.
+func (c *cgi) remoteOr(conn addresser) (string, error) {
+	host := c.remoteAddr.value
+	if host == "" {
+		if peer := conn.RemoteAddr(); peer != nil {
+			return peer.String(), nil
+		}
+		return "", nil
+	}
+	for i := range len(host) {
+		if c := host[i]; c == '[' || c == ']' || c == ' ' || isControl(c) {
+			return "", refuse(http.StatusBadRequest, "REMOTE_ADDR %.64q is no address", host)
+		}
+	}
+	return c.remote, nil
+}
+
+// addresser is a connection. Its peer's address may cost something, and is hardly needed.
+type addresser interface{ RemoteAddr() net.Addr }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // The packet header, four bytes. The block that follows is a repetition of
@@ -72,27 +73,11 @@ func (r *Request) AppendTo(b []byte) ([]byte, error) {
 //
 // Memory is bounded by the announced block, so by 64 KiB.
 func ReadRequest(br *bufio.Reader, l Limits) (*Request, error) {
-	h, err := readHeader(br)
-	if err != nil {
+	var p incoming
+	if err := p.read(br, l); err != nil {
 		return nil, err
 	}
-	block, err := readBlock(br, int(h.Size))
-	if err != nil {
-		return nil, err
-	}
-	vars, err := parseVars(block, l.MaxVars)
-	if err != nil {
-		return nil, err
-	}
-	r := &Request{Header: h, Vars: vars}
-	if r.ContentLength, err = contentLength(vars); err != nil {
-		return nil, err
-	}
-	if l.MaxBody > 0 && r.ContentLength > l.MaxBody {
-		return nil, refuse(http.StatusRequestEntityTooLarge,
-			"body of %d bytes is over the limit of %d", r.ContentLength, l.MaxBody)
-	}
-	return r, nil
+	return &Request{Header: p.Header, Vars: listVars(p.block, p.count), ContentLength: p.length}, nil
 }
 
 // readHeader peeks first: what is not uwsgi at all stays in br to be drained.
@@ -105,37 +90,48 @@ func readHeader(br *bufio.Reader) (Header, error) {
 	default:
 		return Header{}, cutShort(err, "header ended after %d of %d bytes", len(b), headerLen)
 	}
-	if foreign := foreignProtocol(b); foreign != "" {
-		return Header{}, refuse(http.StatusBadRequest,
-			"spoken to in %s, but this is a uwsgi socket", foreign)
-	}
 	h := parseHeader(b)
 	switch h.Modifier1 {
-	case ModifierRequest, ModifierMounted, ModifierPing:
+	case ModifierRequest, ModifierMounted, ModifierPing: // no other protocol begins with these
 	default:
-		return Header{}, refuse(http.StatusNotImplemented,
-			"modifier1 %d%s is not served, only 0, 30 and 100", h.Modifier1, modifierName(h.Modifier1))
+		return Header{}, refuseModifier(h.Modifier1, b)
 	}
 	_, err = br.Discard(headerLen)
 	return h, err
 }
 
-// readBlock returns the block as one string, which the variables then share.
-func readBlock(br *bufio.Reader, n int) (string, error) {
+func refuseModifier(m uint8, header []byte) error {
+	if foreign := foreignProtocol(header); foreign != "" {
+		return refuse(http.StatusBadRequest, "spoken to in %s, but this is a uwsgi socket", foreign)
+	}
+	return refuse(http.StatusNotImplemented,
+		"modifier1 %d%s is not served, only 0, 30 and 100", m, modifierName(m))
+}
+
+// spare is room behind a block for what is made of it: the client's address and port,
+// names of unusual headers. What does not fit has an allocation of its own.
+const spare = 128
+
+// readBlock appends the block to mem, which is empty. Everything that comes out of the
+// block shares this one string.
+func readBlock(mem *strings.Builder, br *bufio.Reader, n int) error {
 	if n <= br.Size() {
 		b, err := br.Peek(n)
 		if err != nil {
-			return "", cutShort(err, "block ended after %d of %d bytes", len(b), n)
+			return cutShort(err, "block ended after %d of %d bytes", len(b), n)
 		}
-		block := string(b)
+		mem.Grow(n + spare)
+		mem.Write(b)
 		_, err = br.Discard(n)
-		return block, err
+		return err
 	}
 	b := make([]byte, n)
 	if got, err := io.ReadFull(br, b); err != nil {
-		return "", cutShort(err, "block ended after %d of %d bytes", got, n)
+		return cutShort(err, "block ended after %d of %d bytes", got, n)
 	}
-	return string(b), nil
+	mem.Grow(n + spare)
+	mem.Write(b)
+	return nil
 }
 
 // cutShort tells a peer that ended in the middle, its mistake, from a connection that
@@ -145,34 +141,6 @@ func cutShort(err error, format string, args ...any) error {
 		return refuse(http.StatusBadRequest, format, args...)
 	}
 	return fmt.Errorf("uwsgi: "+format+": %w", append(args, err)...)
-}
-
-// contentLength is strict: the number decides where the body ends, and two readers who
-// disagree about it are the root of request smuggling.
-func contentLength(vars Vars) (int64, error) {
-	value, seen := "", false
-	for _, v := range vars {
-		if v.Name != "CONTENT_LENGTH" {
-			continue
-		}
-		if seen && v.Value != value {
-			return 0, refuseRepeated(v.Name)
-		}
-		value, seen = v.Value, true
-	}
-	switch value {
-	case "":
-		return 0, nil
-	case "-1":
-		// lighttpd says this when it streams a body whose length it does not know yet.
-		return 0, refuse(http.StatusLengthRequired,
-			"CONTENT_LENGTH is -1, the front end must buffer bodies of unknown length")
-	}
-	n, ok := parseDigits(value)
-	if !ok {
-		return 0, refuse(http.StatusBadRequest, "CONTENT_LENGTH %.32q is not a number of bytes", value)
-	}
-	return n, nil
 }
 
 // parseDigits takes digits only, no sign and no space, up to the largest int64.

@@ -18,16 +18,21 @@ import (
 	"testing"
 )
 
-// mapRequest is ReadRequest and newRequest together, without a connection.
+// mapRequest is a packet and its request together, without a connection.
 func mapRequest(b []byte) (*http.Request, error) {
 	br := bufio.NewReader(bytes.NewReader(b))
-	r, err := ReadRequest(br, Limits{})
-	if err != nil {
+	var p incoming
+	if err := p.read(br, Limits{}); err != nil {
 		return nil, err
 	}
 	ctx := &requestContext{Context: context.Background(), watch: &watcher{}}
-	return newRequest(ctx, r, io.NopCloser(io.LimitReader(br, r.ContentLength)), &net.UnixAddr{Net: "unix", Name: "@"})
+	return newRequest(ctx, &ctx.madeRequest, &p, io.NopCloser(io.LimitReader(br, p.length)), nowhere{})
 }
+
+// nowhere is a connection of which only the address is asked.
+type nowhere struct{}
+
+func (nowhere) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix", Name: "@"} }
 
 // dump writes down what a handler sees of a request.
 func dump(r *http.Request) string {

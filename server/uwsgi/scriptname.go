@@ -2,7 +2,6 @@ package uwsgi
 
 import (
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
 )
@@ -18,11 +17,12 @@ func ScriptName(r *http.Request) string {
 	return ""
 }
 
-// prefix is mount in the cases in which routePath takes it for one. It begins with one
-// slash: with two, a link made with it would lead to another host.
-func (c *cgi) prefix(target string) string {
+// prefix is mount in the cases in which routePath takes it for one; asked is the decoded
+// path of the target. It begins with one slash: with two, a link made with it would lead
+// to another host.
+func (c *cgi) prefix(asked string) string {
 	m := c.mount()
-	if !strings.HasPrefix(m, "/") || !c.pathInfo.set && !c.mounted || c.besideMount(m, target) {
+	if !strings.HasPrefix(m, "/") || !c.pathInfo.set && !c.mounted || c.besideMount(m, asked) {
 		return ""
 	}
 	return "/" + strings.TrimLeft(m, "/")
@@ -30,17 +30,13 @@ func (c *cgi) prefix(target string) string {
 
 // besideMount reports that the front end stripped nothing, and that there was nothing to
 // strip: a location /app of nginx takes /apple too, and calls it SCRIPT_NAME /app.
-func (c *cgi) besideMount(mount, target string) bool {
+func (c *cgi) besideMount(mount, asked string) bool {
 	info := c.pathInfo.value
 	if underPrefix(info, mount) {
 		return false
 	}
-	asked, err := url.ParseRequestURI(target)
-	if err != nil {
-		return false
-	}
 	if info == "" && c.mounted {
-		info = asked.Path
+		info = asked
 	}
-	return info != "" && path.Clean(info) == path.Clean(asked.Path) && !underPrefix(info, mount)
+	return info != "" && path.Clean(info) == path.Clean(asked) && !underPrefix(info, mount)
 }

@@ -23,21 +23,52 @@ func (c *cgi) requestURI() (string, error) {
 	return made.RequestURI(), nil
 }
 
-// parseTarget does what net/http does with the target of a request line.
-func parseTarget(method, target string) (*url.URL, error) {
+// parseTarget does what net/http does with the target of a request line. u is zero.
+func parseTarget(u *url.URL, method, target string) error {
+	if parsePlain(u, target) {
+		return nil
+	}
 	authority := method == http.MethodConnect && !strings.HasPrefix(target, "/")
 	raw := target
 	if authority {
 		raw = "http://" + raw
 	}
-	u, err := url.ParseRequestURI(raw)
+	parsed, err := url.ParseRequestURI(raw)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "REQUEST_URI %.128q cannot be parsed", target)
+		return refuse(http.StatusBadRequest, "REQUEST_URI %.128q cannot be parsed", target)
 	}
+	*u = *parsed
 	if authority {
 		u.Scheme = ""
 	}
-	return u, nil
+	return nil
+}
+
+// What url.URL.EscapedPath leaves as it is.
+const (
+	plainLow  = digits | 1<<'$' | 1<<'&' | 1<<'+' | 1<<',' | 1<<'-' | 1<<'.' | 1<<'/' | 1<<':' | 1<<';' | 1<<'='
+	plainHigh = letters | 1<<('@'-64) | 1<<('_'-64) | 1<<('~'-64)
+)
+
+// parsePlain is url.ParseRequestURI for most targets: a path that means what it says, and
+// perhaps a query. For any other it leaves u alone.
+func parsePlain(u *url.URL, target string) bool {
+	if target == "" || target[0] != '/' {
+		return false
+	}
+	for i := range len(target) {
+		if in(plainLow, plainHigh, target[i]) {
+			continue
+		}
+		query := target[i:]
+		if query[0] != '?' || hasControl(query) {
+			return false
+		}
+		u.Path, u.RawQuery, u.ForceQuery = target[:i], query[1:], query == "?"
+		return true
+	}
+	u.Path = target
+	return true
 }
 
 // route makes u the URL a handler routes by.

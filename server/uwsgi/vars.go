@@ -67,53 +67,48 @@ func (vs Vars) appendTo(b []byte) []byte {
 	return b
 }
 
-// parseVars walks the block twice: once to check and count, once to fill a list of
-// exactly that size, so that a block of many tiny variables costs what it holds.
-func parseVars(block string, most int) (Vars, error) {
-	n, err := countVars(block)
-	if err != nil {
-		return nil, err
-	}
-	if most > 0 && n > most {
-		return nil, refuse(http.StatusRequestHeaderFieldsTooLarge,
-			"%d variables are over the limit of %d", n, most)
-	}
+// listVars makes the list of a block that was checked and counted, so a block of many tiny
+// variables costs what it holds.
+func listVars(block string, n int) Vars {
 	vars := make(Vars, 0, n)
-	for rest := block; rest != ""; {
+	for at := 0; at < len(block); {
 		var v Var
-		v.Name, rest, _ = cutField(rest)
-		v.Value, rest, _ = cutField(rest)
+		v.Name, v.Value, at, _ = nextVar(block, at)
 		vars = append(vars, v)
 	}
-	return vars, nil
+	return vars
 }
 
-func countVars(block string) (n int, err error) {
-	for rest := block; rest != ""; n++ {
-		at := len(block) - len(rest)
-		name, afterName, ok := cutField(rest)
-		switch {
-		case !ok:
-			return 0, refuse(http.StatusBadRequest, "variable name at offset %d runs past the block", at)
-		case name == "":
-			return 0, refuse(http.StatusBadRequest, "variable at offset %d has no name", at)
-		}
-		if _, rest, ok = cutField(afterName); !ok {
-			return 0, refuse(http.StatusBadRequest, "value of variable at offset %d runs past the block", at)
-		}
+// nextVar takes the variable at an offset. It has a name, or ok is false.
+func nextVar(block string, at int) (name, value string, next int, ok bool) {
+	name, next, ok = field16(block, at)
+	if !ok || name == "" {
+		return "", "", 0, false
 	}
-	return n, nil
+	value, next, ok = field16(block, next)
+	return name, value, next, ok
 }
 
-// cutField takes one length-prefixed field off the front of s.
-func cutField(s string) (field, rest string, ok bool) {
-	if len(s) < 2 {
-		return "", "", false
+// field16 takes one length-prefixed field.
+func field16(block string, at int) (field string, next int, ok bool) {
+	if len(block)-at < 2 {
+		return "", 0, false
 	}
-	n := int(s[0]) | int(s[1])<<8
-	s = s[2:]
-	if n > len(s) {
-		return "", "", false
+	n := int(block[at]) | int(block[at+1])<<8
+	at += 2
+	if n > len(block)-at {
+		return "", 0, false
 	}
-	return s[:n], s[n:], true
+	return block[at : at+n], at + n, true
+}
+
+// varFault says what nextVar did not like.
+func varFault(block string, at int) error {
+	switch name, _, ok := field16(block, at); {
+	case !ok:
+		return refuse(http.StatusBadRequest, "variable name at offset %d runs past the block", at)
+	case name == "":
+		return refuse(http.StatusBadRequest, "variable at offset %d has no name", at)
+	}
+	return refuse(http.StatusBadRequest, "value of variable at offset %d runs past the block", at)
 }
