@@ -51,36 +51,37 @@ func (c *conn) serve() {
 	}
 	c.br = c.srv.getReader(&c.src)
 	defer c.releaseReader()
-	r, err := c.readHead()
+	var p incoming
+	said, err := c.readHead(&p)
 	switch {
 	case err != nil:
-		c.refuse(nil, err)
-	case r == nil:
+		c.refuse(err, false)
+	case !said:
 		c.rwc.Close() // closed before its first byte: a probe
-	case r.Header.Modifier1 == ModifierPing:
+	case p.Modifier1 == ModifierPing:
 		c.pong()
 	default:
-		c.serveRequest(r)
+		c.serveRequest(&p)
 	}
 }
 
-// readHead returns nothing at all if the peer never said anything.
-func (c *conn) readHead() (*Request, error) {
+// readHead reports without an error if the peer never said anything.
+func (c *conn) readHead(p *incoming) (said bool, err error) {
 	limit := c.srv.HeaderTimeout
 	if limit > 0 {
 		c.rwc.SetReadDeadline(time.Now().Add(limit))
 		defer c.rwc.SetReadDeadline(time.Time{})
 	}
-	r, err := ReadRequest(c.br, c.srv.Limits)
+	err = p.read(c.br, c.srv.Limits)
 	switch {
 	case err == nil:
-		return r, nil
+		return true, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, refuse(http.StatusGatewayTimeout, "request head was not complete within %s", limit)
+		return true, refuse(http.StatusGatewayTimeout, "request head was not complete within %s", limit)
 	case !c.src.seen:
-		return nil, nil
+		return false, nil
 	}
-	return nil, err
+	return true, err
 }
 
 // pong answers a ping: no warning to report, so an empty block.
@@ -89,15 +90,15 @@ func (c *conn) pong() {
 	c.rwc.Close()
 }
 
-func (c *conn) serveRequest(r *Request) {
+func (c *conn) serveRequest(p *incoming) {
 	var in io.ReadCloser = http.NoBody
-	b := &body{br: c.br, src: &c.src, watch: &c.watch, remain: r.ContentLength}
+	b := &body{br: c.br, src: &c.src, watch: &c.watch, remain: p.length}
 	if b.remain > 0 {
 		in = b
 	}
-	req, err := newRequest(c.ctx, r, in, c.rwc.RemoteAddr())
+	req, err := newRequest(c.ctx, &c.ctx.madeRequest, p, in, c.rwc)
 	if err != nil {
-		c.refuse(r, err)
+		c.refuse(err, p.method.value == http.MethodHead)
 		return
 	}
 	c.src.setPerRead(c.srv.ReadTimeout)

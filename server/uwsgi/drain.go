@@ -72,25 +72,24 @@ const maxStrangers = 16
 // turnAway answers a peer that has nothing to say here.
 func (c *conn) turnAway(err error) {
 	if c.srv.strangers.Add(1) <= maxStrangers {
-		c.refuse(nil, err)
+		c.refuse(err, false)
 	} else {
-		c.answerError(nil, err)
+		c.answerError(err, false)
 		c.rwc.Close()
 	}
 	c.srv.strangers.Add(-1)
 }
 
-// refuse answers a request that no handler will see, and logs why. r is what was
-// decoded of it, if anything.
-func (c *conn) refuse(r *Request, err error) {
-	if c.answerError(r, err) {
+// refuse answers a request that no handler will see, and logs why.
+func (c *conn) refuse(err error, noBody bool) {
+	if c.answerError(err, noBody) {
 		c.linger()
 	}
 	c.rwc.Close()
 }
 
 // answerError reports whether the answer went out.
-func (c *conn) answerError(r *Request, err error) bool {
+func (c *conn) answerError(err error, noBody bool) bool {
 	pe := &ProtocolError{Status: http.StatusBadRequest, Reason: err.Error()}
 	errors.As(err, &pe)
 	c.log("uwsgi request refused", "status", pe.Status, "cause", pe.Reason)
@@ -98,7 +97,6 @@ func (c *conn) answerError(r *Request, err error) bool {
 	if a, ok := c.rwc.(interface{ Answered() }); ok {
 		a.Answered()
 	}
-	noBody := r != nil && r.Vars.Get("REQUEST_METHOD") == http.MethodHead
 	_, err = c.Write(appendError(nil, pe.Status, pe.Reason, noBody))
 	return err == nil
 }
