@@ -16,6 +16,10 @@ law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
+examples/bench   |                                                                 | $sys
+examples/bench/benchapp | server examples/bench/handlers                           |
+examples/bench/nethttp | examples/bench/handlers                                   |
+examples/bench/handlers |                                                          |
 server/frontends |                                                                 |
 server/servertest| server server/uwsgi stats                                       | $goleak
 server/forwarded |                                                                 |
