@@ -1,12 +1,10 @@
 package uwsgi
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // head is a response head in the making: the handler's own fields are written when it
@@ -29,14 +27,15 @@ type head struct {
 func (hd *head) begin(b []byte, status int, h http.Header) []byte {
 	*hd = head{status: status, length: -1}
 	b = appendStatusLine(b, status)
-	keys := make([]string, 0, len(h))
+	var few [16]string // on the stack: hardly a response has more fields
+	keys := few[:0]
 	for k := range h {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		if hd.take(k, h[k]) {
-			b = appendField(b, k, h[k])
+		if values := h[k]; hd.take(k, values) {
+			b = appendField(b, k, values)
 		}
 	}
 	return b
@@ -45,7 +44,8 @@ func (hd *head) begin(b []byte, status int, h http.Header) []byte {
 // take notes what a field means for the rest of the head and reports whether it is
 // sent as it stands.
 func (hd *head) take(key string, values []string) bool {
-	switch http.CanonicalHeaderKey(key) {
+	canonical, valid := canonicalKey(key)
+	switch canonical {
 	case "Content-Length":
 		hd.declare(values)
 		return false
@@ -63,13 +63,29 @@ func (hd *head) take(key string, values []string) bool {
 	case "Date":
 		hd.hasDate = true
 	}
-	if !validName(key) {
-		if !strings.HasPrefix(key, http.TrailerPrefix) {
-			hd.rejected = key
-		}
-		return false
+	if !valid && !strings.HasPrefix(key, http.TrailerPrefix) {
+		hd.rejected = key
 	}
-	return true
+	return valid
+}
+
+// canonicalKey is http.CanonicalHeaderKey and validName at once for a key that is canonical
+// already, as all are that came through http.Header's methods.
+func canonicalKey(key string) (canonical string, valid bool) {
+	switch key { // for speed only
+	case "Cache-Control", "Content-Length", "Content-Type", "Etag", "Last-Modified", "Location", "Set-Cookie", "Vary":
+		return key, true
+	}
+	word := true // at its beginning
+	for i := range len(key) {
+		c := key[i]
+		lower, upper := 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z'
+		if word && lower || !word && upper || !in(tokenLow, tokenHigh, c) {
+			return http.CanonicalHeaderKey(key), validName(key)
+		}
+		word = c == '-'
+	}
+	return key, key != ""
 }
 
 func (hd *head) declare(values []string) {
@@ -84,11 +100,12 @@ func (hd *head) declare(values []string) {
 	hd.length = n
 }
 
-// finish appends what only the server knows. sniff is the beginning of the body.
-func (hd *head) finish(b []byte, sniff []byte, now time.Time) []byte {
+// finish appends what only the server knows: its date, if the handler gave none, and what
+// follows from the body, of which sniff is the beginning.
+func (hd *head) finish(b []byte, sniff []byte, date string) []byte {
 	if !hd.hasDate {
 		b = append(b, "Date: "...)
-		b = now.UTC().AppendFormat(b, http.TimeFormat)
+		b = append(b, date...)
 		b = append(b, "\r\n"...)
 	}
 	if bodyAllowed(hd.status) {
@@ -98,7 +115,9 @@ func (hd *head) finish(b []byte, sniff []byte, now time.Time) []byte {
 			b = append(b, "\r\n"...)
 		}
 		if !hd.hasType && len(sniff) > 0 {
-			b = appendField(b, "Content-Type", []string{http.DetectContentType(sniff)})
+			b = append(b, "Content-Type: "...)
+			b = append(b, detectType(sniff)...)
+			b = append(b, "\r\n"...)
 		}
 	}
 	if hd.status != http.StatusSwitchingProtocols {
@@ -107,15 +126,42 @@ func (hd *head) finish(b []byte, sniff []byte, now time.Time) []byte {
 	return append(b, "\r\n"...)
 }
 
+// Characters that no signature of http.DetectContentType begins with, nor white space, with
+// which it may. What begins with one of them is either plain text or binary.
+const (
+	plainStartLow  = digits | 1<<'"' | 1<<'(' | 1<<'-'
+	plainStartHigh = (letters | 1<<('['-64) | 1<<('{'-64)) &^
+		(1<<('B'-64) | 1<<('F'-64) | 1<<('G'-64) | 1<<('I'-64) | 1<<('M'-64) |
+			1<<('O'-64) | 1<<('P'-64) | 1<<('R'-64) | 1<<('t'-64) | 1<<('w'-64))
+)
+
+// detectType is http.DetectContentType, spared the comparison with forty signatures for
+// what is plain text at first sight. It lets no control character pass but the commonest.
+func detectType(sniff []byte) string {
+	if !in(plainStartLow, plainStartHigh, sniff[0]) {
+		return http.DetectContentType(sniff)
+	}
+	for _, c := range sniff {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return http.DetectContentType(sniff)
+		}
+	}
+	return "text/plain; charset=utf-8"
+}
+
 func appendStatusLine(b []byte, status int) []byte {
+	if status == http.StatusOK {
+		return append(b, "HTTP/1.1 200 OK\r\n"...)
+	}
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')
-	text := http.StatusText(status)
-	if text == "" {
-		text = fmt.Sprintf("status code %d", status)
+	if text := http.StatusText(status); text != "" {
+		b = append(b, text...)
+	} else {
+		b = append(b, "status code "...)
+		b = strconv.AppendInt(b, int64(status), 10)
 	}
-	b = append(b, text...)
 	return append(b, "\r\n"...)
 }
 

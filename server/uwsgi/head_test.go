@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
-var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+const noon = "Fri, 02 Jan 2026 12:00:00 GMT"
 
 // renderHead is a whole head, as a response without buffering would send it.
 func renderHead(status int, h http.Header, sniff string) string {
@@ -19,7 +18,7 @@ func renderHead(status int, h http.Header, sniff string) string {
 }
 
 func TestHeadOnTheWire(t *testing.T) {
-	const date = "Date: Fri, 02 Jan 2026 12:00:00 GMT\r\n"
+	const date = "Date: " + noon + "\r\n"
 	const end = "Connection: close\r\n\r\n"
 	for _, tt := range []struct {
 		name   string
@@ -110,7 +109,7 @@ func FuzzResponseHeader(f *testing.F) {
 
 func TestErrorPageIsAWholeResponse(t *testing.T) {
 	for _, noBody := range []bool{false, true} {
-		b := appendError(nil, 413, "too much", noBody)
+		b := appendError(nil, 413, "too much", noon, noBody)
 		method := "GET"
 		if noBody {
 			method = "HEAD"
