@@ -97,12 +97,12 @@ func (c *conn) answerError(err error, noBody bool) bool {
 	if a, ok := c.rwc.(interface{ Answered() }); ok {
 		a.Answered()
 	}
-	_, err = c.Write(appendError(nil, pe.Status, pe.Reason, noBody))
+	_, err = c.Write(appendError(nil, pe.Status, pe.Reason, c.srv.dates.at(time.Now()), noBody))
 	return err == nil
 }
 
 // appendError appends a whole response in plain text.
-func appendError(b []byte, status int, reason string, noBody bool) []byte {
+func appendError(b []byte, status int, reason, date string, noBody bool) []byte {
 	text := fmt.Sprintf("%d %s\n", status, http.StatusText(status))
 	if reason != "" {
 		text += reason + "\n"
@@ -113,7 +113,7 @@ func appendError(b []byte, status int, reason string, noBody bool) []byte {
 		"X-Content-Type-Options": {"nosniff"},
 	})
 	hd.length = int64(len(text))
-	b = hd.finish(b, nil, time.Now())
+	b = hd.finish(b, nil, date)
 	if noBody {
 		return b
 	}

@@ -164,7 +164,7 @@ func (w *response) sendLocked() error {
 	}
 	if !w.sent {
 		w.sent = true
-		w.buf.head = w.head.finish(w.buf.head, w.buf.body[:min(len(w.buf.body), sniffLen)], time.Now())
+		w.buf.head = w.head.finish(w.buf.head, w.buf.body[:min(len(w.buf.body), sniffLen)], w.conn.srv.dates.at(time.Now()))
 		out = append(w.buf.head, out...)
 		w.buf.head = out[:0]
 	}
@@ -249,7 +249,7 @@ func (w *response) fail(silent bool) ending {
 		return endBroken
 	}
 	w.buf.head, w.buf.body = w.buf.head[:0], w.buf.body[:0]
-	if w.put(appendError(w.buf.head, http.StatusInternalServerError, "", w.noBody)) != nil {
+	if w.put(appendError(w.buf.head, http.StatusInternalServerError, "", w.conn.srv.dates.at(time.Now()), w.noBody)) != nil {
 		return endBroken
 	}
 	return endComplete

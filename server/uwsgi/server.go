@@ -49,6 +49,7 @@ type Server struct {
 
 	readers sync.Pool // of *bufio.Reader
 	buffers sync.Pool // of *buffers
+	dates   dateCache
 
 	strangers atomic.Int64 // peers that are being turned away
 
