@@ -3,17 +3,11 @@ package pool
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
-
-// goodbye is how long a connection that is closed while idle may take to notice: closing
-// it with unread bytes in its buffer would reset it, and a reset can overtake an answer.
-const goodbye = time.Second
 
 // conn is a connection that came through a gate.
 type conn struct {
@@ -41,7 +35,7 @@ type conn struct {
 	hijacked atomic.Bool
 	closed   atomic.Bool
 
-	readUntil  atomic.Int64 // the server's own read deadline, Unix nanoseconds; 0: none
+	deadline   readDeadline
 	writeLimit limit
 }
 
@@ -53,19 +47,18 @@ func (p *Pool) newConn(inner net.Conn, grace time.Duration) *conn {
 }
 
 // Read counts, and lets an idle connection go when the drain has waited long enough.
-//
-// Only the reader itself may decide that a connection is idle: whoever else looked would
-// find nothing in the moment between the kernel's buffer and the server's.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	for err != nil && c.expired.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
-		if c.quiet.Load() {
+	n, err := c.read(b)
+	for err != nil {
+		again, leave := c.goOn(err)
+		if leave {
 			n, err = c.lastLook(b)
 			break
 		}
-		// It went to work while it was being expired.
-		c.restoreDeadline()
-		n, err = c.Conn.Read(b)
+		if !again {
+			break
+		}
+		n, err = c.read(b)
 	}
 	if n > 0 {
 		if c.quiet.Load() {
@@ -76,95 +69,19 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// lastLook returns what arrived in the moment of the expiry. If nothing did, the client
-// is told that no answer will come any more, and is given time to see it.
-func (c *conn) lastLook(b []byte) (int, error) {
-	c.expired.Store(false)
-	if n := c.readNow(b); n > 0 {
-		c.restoreDeadline()
-		return n, nil
-	}
-	if err := c.CloseWrite(); err != nil {
-		return 0, io.EOF // nothing to wait for: the close itself is all the client will see
-	}
-	_ = c.Conn.SetReadDeadline(time.Now().Add(goodbye))
-	for {
-		if _, err := c.Conn.Read(b); err != nil {
-			return 0, io.EOF // an ordinary end, for which no server logs anything
-		}
-	}
-}
-
-// readNow reads what is there, without waiting.
-func (c *conn) readNow(b []byte) int {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	// RawConn.Read refuses to begin after a deadline.
-	if err := c.Conn.SetReadDeadline(time.Time{}); err != nil {
-		return 0
-	}
-	n := 0
-	err = raw.Read(func(fd uintptr) bool {
-		n, _ = syscall.Read(int(fd), b) // EAGAIN, or an end that the close will show as well
-		return true
-	})
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// expire asks the reader to stop waiting, if it waits.
-func (c *conn) expire() {
-	c.expired.Store(true)
-	_ = c.Conn.SetReadDeadline(longAgo)
-}
-
-// SetReadDeadline must not undo expire: the server sets the deadline of its next wait
-// after it said that the connection is idle.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	until := int64(0)
-	if !t.IsZero() {
-		until = t.UnixNano()
-	}
-	c.readUntil.Store(until)
-	err := c.Conn.SetReadDeadline(t)
-	if c.expired.Load() {
-		return c.Conn.SetReadDeadline(longAgo)
-	}
-	return err
-}
-
-// restoreDeadline takes expire back. net/http interrupts its own reads with a deadline
-// and waits for them: that wish, too, must not be lost.
-func (c *conn) restoreDeadline() {
-	c.expired.Store(false)
-	for {
-		until := c.readUntil.Load()
-		t := time.Time{}
-		if until != 0 {
-			t = time.Unix(0, until)
-		}
-		_ = c.Conn.SetReadDeadline(t)
-		if c.readUntil.Load() == until {
-			return // whoever changes it now sets the deadline after us
-		}
-	}
-}
-
 // active says that the head of a request has been read.
 func (c *conn) active() {
 	c.quiet.Store(false)
 	if c.expired.Load() {
-		c.restoreDeadline() // the whole head was in the server's buffer: Read had no say
+		c.expired.Store(false) // the whole head was in the server's buffer: Read had no say
 	}
 }
 
 // idle says that the response is written and the next request may come.
 func (c *conn) idle() {
-	c.expired.Store(false)
+	if c.expired.Load() {
+		c.expired.Store(false)
+	}
 	c.quiet.Store(true)
 	if c.pool.draining.Load() {
 		c.pool.conns.setIdle(c, time.Now())

@@ -67,7 +67,8 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 func (c *conn) SetDeadline(t time.Time) error {
 	c.writeLimit.set.Store(0)
 	c.writeLimit.foreign.Store(!t.IsZero())
-	return c.Conn.SetDeadline(t)
+	c.deadline.wanted.Store(c.pool.instant(t))
+	return errors.Join(c.arm(c.pool.instant(t), true), c.Conn.SetWriteDeadline(t))
 }
 
 // Write counts. A peer that takes a little within the limit is slow; one that takes nothing
