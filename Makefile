@@ -1,5 +1,5 @@
 # Each target is one line into .ci/, where the scripts say what they do.
-.PHONY: run build test race fuzz lint cover ci soak
+.PHONY: run build test race fuzz lint cover ci soak bench
 
 run:   ; @bash .ci/run.sh
 build: ; @bash .ci/build.sh
@@ -10,3 +10,4 @@ lint:  ; @bash .ci/lint.sh
 cover: ; @bash .ci/cover.sh
 ci:    ; @bash .ci/run
 soak:  ; @bash .ci/soak.sh
+bench: ; @bash .ci/bench.sh

@@ -12,9 +12,15 @@ need lighttpd lighttpd
 need curl curl
 need ip iproute2 # a network of its own for the embedded default
 need chromium chromium # examples/chat
+need wrk wrk # examples/bench
 need make make
 need cc gcc # the race detector needs cgo
 [ "$(uname)" != Linux ] || [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+if [ "${1:-}" = bench ]; then # all that is compared, and nothing of it may be left out
+	need gunicorn gunicorn
+	need strace strace
+	[ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] || missing+=(uwsgi-plugin-python3)
+fi
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
 as_root=()
@@ -36,5 +42,5 @@ fi
 
 echo "missing: ${missing[*]}. Run this, then try again:" >&2
 echo "    sudo sh -c '$command'" >&2
-[ "${CI:-}" != true ] && command -v cc >/dev/null || exit 1
+[ "${CI:-}" != true ] && [ "${1:-}" != bench ] && command -v cc >/dev/null || exit 1
 echo "going on without; the tests that need them are skipped" >&2

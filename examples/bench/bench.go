@@ -4,22 +4,33 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 )
 
-// extra is a measurement that is not a contest.
-type extra struct {
-	name string
+// errMissed ends the program with an error when a goal was not reached; by then everything
+// is printed and written.
+var errMissed = errors.New("not all that must be shown was shown")
+
+// report is all that a run found.
+type report struct {
+	options  options
+	machine  machine
+	began    time.Time
+	took     time.Duration
+	outcomes []outcome
+	findings []finding
 }
 
-func extras() []extra { return nil }
-
-// bench runs what the options ask for and prints it to out.
+// bench runs what the options ask for, prints it to out and writes the document.
 func bench(ctx context.Context, o options, out io.Writer) error {
+	r := report{options: o, began: time.Now()}
 	chosen := pick(peers(), o.peers)
-	if err := needed(chosen); err != nil {
+	if err := needed(chosen, o.also); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "bench-")
@@ -30,18 +41,87 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 	if err := build(ctx, dir, chosen); err != nil {
 		return err
 	}
-	f, err := newField(ctx, dir, o.workers, chosen)
+	if r.machine, err = describe(ctx, dir); err != nil {
+		return err
+	}
+	if err := r.compete(ctx, dir, chosen); err != nil {
+		return err
+	}
+	if err := r.explore(ctx, dir); err != nil {
+		return err
+	}
+	r.took = time.Since(r.began)
+	return r.publish(out, chosen)
+}
+
+// compete runs the contests, all with the same running servers.
+func (r *report) compete(ctx context.Context, dir string, chosen []peer) error {
+	contests := r.options.contests()
+	if len(contests) == 0 {
+		return nil
+	}
+	progress("starting %s", strings.Join(names(chosen), ", "))
+	f, err := newField(ctx, dir, "field", r.options.workers, chosen)
 	defer f.close()
 	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-	for _, c := range o.contests() {
-		result, err := f.compete(ctx, c, o.rounds, say)
+	for _, c := range contests {
+		result, err := f.compete(ctx, c, r.options.rounds)
 		if err != nil {
-			return err
+			return errors.Join(err, f.nginxWords())
 		}
-		fmt.Fprintf(out, "%s\n\n%s\n", c, result.table(chosen))
+		r.outcomes = append(r.outcomes, result)
 	}
 	return nil
+}
+
+// explore makes the further measurements.
+func (r *report) explore(ctx context.Context, dir string) error {
+	if len(r.options.also) == 0 {
+		return nil
+	}
+	l := lab{built: dir, workers: r.options.workers, idle: r.options.idle}
+	for _, e := range pick(extras(), r.options.also) {
+		progress("%s", e.heading)
+		found, err := e.run(ctx, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		found.heading = e.heading
+		r.findings = append(r.findings, found)
+	}
+	return nil
+}
+
+// publish prints and writes even what is no credit to ostler, and only then errs for it.
+func (r *report) publish(out io.Writer, chosen []peer) error {
+	if _, err := io.WriteString(out, r.results(chosen)); err != nil {
+		return err
+	}
+	if r.options.output != "" {
+		if err := os.WriteFile(r.options.output, []byte(r.document(chosen)), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, c := range r.claims() {
+		if !c.holds {
+			return errMissed
+		}
+	}
+	return nil
+}
+
+// claims are all goals that this run could judge.
+func (r *report) claims() []claim {
+	all := claims(r.outcomes)
+	for _, found := range r.findings {
+		all = append(all, found.claims...)
+	}
+	return all
+}
+
+// progress tells whoever waits; results go to standard output only.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }

@@ -23,8 +23,11 @@ const module = "github.com/seed17661985/ostler"
 
 // needed names the programs that the peers and the measurements are made of, with their
 // Debian packages. A benchmark without one of its peers is not run.
-func needed(chosen []peer) error {
-	packages := map[string]string{"wrk": "wrk", "nginx": "nginx-light", "strace": "strace"}
+func needed(chosen []peer, also []string) error {
+	packages := map[string]string{"wrk": "wrk", "nginx": "nginx-light"}
+	if slices.Contains(also, "syscalls") {
+		packages["strace"] = "strace"
+	}
 	for _, p := range chosen {
 		switch {
 		case p.name == "gunicorn":

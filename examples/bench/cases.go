@@ -89,13 +89,18 @@ func (w workload) check(client *http.Client, site string) error {
 		return err
 	}
 	defer resp.Body.Close()
+	return w.compare(method+" "+req.URL.String(), resp)
+}
+
+// compare reads the answer to its end and wants the workload's bytes.
+func (w workload) compare(request string, resp *http.Response) error {
 	got, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", req.URL, err)
+		return fmt.Errorf("read the answer to %s: %w", request, err)
 	}
 	if resp.StatusCode != http.StatusOK || !bytes.Equal(got, w.content()) {
-		return fmt.Errorf("%s %s answered %s with %d bytes, want 200 with the %d bytes of %s",
-			method, req.URL, resp.Status, len(got), w.size, w.name)
+		return fmt.Errorf("%s was answered %s with %d bytes, want 200 with the %d bytes of %s",
+			request, resp.Status, len(got), w.size, w.name)
 	}
 	return nil
 }

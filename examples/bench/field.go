@@ -17,6 +17,7 @@ import (
 // server is a running peer.
 type server struct {
 	peer
+	place place
 	site  string              // where wrk and the checks send requests
 	trees map[string]*process // by workload, or one under ""
 	sock  map[string]string   // where nginx or a client finds each, by workload or ""
@@ -32,7 +33,8 @@ func (s *server) tree(w workload) *process {
 
 // field is all servers of a measurement with the one nginx before them, in one folder.
 type field struct {
-	dir     string
+	built   string // folder of build
+	dir     string // of this field's own files
 	servers []*server
 	nginx   *process
 	running []*process // in the order of starting
@@ -40,8 +42,11 @@ type field struct {
 
 // newField starts the peers and nginx, and returns when every one has answered every
 // workload rightly. Whatever was started is in the field even if it errs: close it.
-func newField(ctx context.Context, dir string, workers int, chosen []peer) (*field, error) {
-	f := &field{dir: dir}
+func newField(ctx context.Context, built, name string, workers int, chosen []peer) (*field, error) {
+	f := &field{built: built, dir: filepath.Join(built, name)}
+	if err := os.Mkdir(f.dir, 0o755); err != nil {
+		return f, err
+	}
 	ports, err := freePorts(len(chosen))
 	if err != nil {
 		return f, err
@@ -65,7 +70,7 @@ func newField(ctx context.Context, dir string, workers int, chosen []peer) (*fie
 }
 
 func (f *field) start(p peer, port string, workers int) (*server, error) {
-	at := place{dir: f.dir, name: p.name, listen: port, workers: workers}
+	at := place{built: f.built, dir: f.dir, name: p.name, listen: port, workers: workers}
 	if p.front != direct {
 		at.listen = at.file(".sock")
 	}
@@ -73,9 +78,9 @@ func (f *field) start(p peer, port string, workers int) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{peer: p, site: "http://" + port, trees: map[string]*process{}, sock: map[string]string{}}
+	s := &server{peer: p, place: at, site: "http://" + port, trees: map[string]*process{}, sock: map[string]string{}}
 	for serves, c := range commands {
-		env := append(c.env, "BENCH_DATA="+filepath.Join(f.dir, "data"))
+		env := append(c.env, "BENCH_DATA="+filepath.Join(f.built, "data"))
 		started, err := launch(f.dir, p.name+serves, env, c.args...)
 		if err != nil {
 			return nil, err

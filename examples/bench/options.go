@@ -14,19 +14,22 @@ import (
 // options say which part of the benchmark to run, how long, and where to write it.
 type options struct {
 	rounds, workers int
+	idle            int // connections of the keepalive measurement
 	duration        time.Duration
 	cases, peers    []string // none: all
 	conns           []int
 	also            []string // the measurements besides the contests
 	output          string   // document to write; empty: none
 	part            bool     // less than the whole benchmark was asked for
+	args            []string // as given
 }
 
 func parseOptions(args []string) (options, error) {
-	o := options{}
+	o := options{args: args}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds; the tables show medians over them")
 	flags.IntVar(&o.workers, "workers", 2, "worker processes of each server, or CPUs of a server that is one process")
+	flags.IntVar(&o.idle, "idle", 10000, "connections of the measurement keepalive")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "load in each measurement of hello, whole seconds; half of it for the larger bodies")
 	flags.StringVar(&o.output, "o", "", "also write the document to this `file`")
 	cases := flags.String("case", "", "only these workloads, comma-separated: "+strings.Join(names(workloads()), ", "))
@@ -52,6 +55,11 @@ func parseOptions(args []string) (options, error) {
 		o.conns = append(o.conns, count)
 	}
 	return o, o.known()
+}
+
+// command is what makes the same run again.
+func (o options) command() string {
+	return strings.Join(append([]string{"go run ./examples/bench"}, o.args...), " ")
 }
 
 // known refuses a misspelt name: it would silently measure nothing.

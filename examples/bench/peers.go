@@ -12,7 +12,7 @@ type front string
 
 const (
 	direct         front = "direct"          // http over TCP, keep-alive
-	uwsgi          front = "uwsgi"           // nginx: uwsgi_pass
+	overUWSGI      front = "uwsgi"           // nginx: uwsgi_pass
 	proxyClose     front = "proxy"           // nginx: proxy_pass as it comes, a connection per request
 	proxyKeepAlive front = "proxy-keepalive" // nginx: proxy_pass with upstream keepalive
 	fastCGI        front = "fastcgi"         // nginx: fastcgi_pass
@@ -30,9 +30,10 @@ type peer struct {
 	commands    func(at place) (map[string]command, error)
 }
 
-// place is where a server finds the built programs and keeps its files.
+// place is where a server finds what was built and keeps its own files.
 type place struct {
-	dir, name string
+	built     string // folder of build
+	dir, name string // its files are dir/name.*
 	listen    string // where it has to listen: a unix socket, or host:port if direct
 	workers   int
 }
@@ -47,7 +48,7 @@ type command struct {
 
 func (p peer) serves(w workload) bool { return len(p.only) == 0 || slices.Contains(p.only, w.name) }
 
-func (at place) bin(name string) string { return filepath.Join(at.dir, "bin", name) }
+func (at place) bin(name string) string { return filepath.Join(at.built, "bin", name) }
 func (at place) file(suffix string) string {
 	return filepath.Join(at.dir, at.name+suffix)
 }
@@ -66,17 +67,17 @@ const (
 func peers() []peer {
 	notFile := []string{"hello", "json2k", "body64k", "echo10k"}
 	return []peer{
-		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: uwsgi, commands: ostler("socket", 0)},
-		{name: uwsgiSymcall, about: "uWSGI, a C function (symcall)", front: uwsgi, modifier: symcall,
+		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: overUWSGI, commands: ostler("socket")},
+		{name: uwsgiSymcall, about: "uWSGI, a C function (symcall)", front: overUWSGI, modifier: symcall,
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
-		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function", front: uwsgi, only: notFile, commands: wsgiServer},
+		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function", front: overUWSGI, only: notFile, commands: wsgiServer},
 		{name: netHTTPClose, about: "net/http, nginx `proxy_pass`, a connection per request (nginx's default)", front: proxyClose, commands: netHTTP("")},
 		{name: netHTTPKeep, about: "net/http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: netHTTP("")},
-		{name: "ostler-proxy-keepalive", about: "ostler http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: ostler("http-socket", 0)},
+		{name: "ostler-proxy-keepalive", about: "ostler http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: ostler("http-socket")},
 		{name: netHTTPFCGI, about: "net/http/fcgi, nginx `fastcgi_pass`", front: fastCGI, commands: netHTTP("-fcgi")},
 		{name: "gunicorn", about: "gunicorn, sync workers, nginx `proxy_pass`", front: proxyClose, only: notFile, commands: gunicorn},
-		{name: ostlerDirect, about: "ostler, http, direct", front: direct, commands: ostler("http-socket", 0)},
-		{name: "ostler-http-1", about: "ostler, http, direct, one process with all CPUs", front: direct, commands: ostler("http-socket", 1)},
+		{name: ostlerDirect, about: "ostler, http, direct", front: direct, commands: ostler("http-socket")},
+		{name: "ostler-http-1", about: "ostler, http, direct, one process with all CPUs", front: direct, commands: ostler("http-socket", "processes = 1")},
 		{name: netHTTPDirect, about: "net/http, direct, one process with all CPUs", front: direct, commands: netHTTP("")},
 		{name: "fasthttp", about: "fasthttp with its net/http adaptor, direct, one process with all CPUs", front: direct, commands: fastHTTP},
 	}

@@ -26,7 +26,7 @@ type contest struct {
 	d     time.Duration // of each measurement
 }
 
-func (c contest) String() string { return fmt.Sprintf("%s, %d connections", c.name, c.conns) }
+func (c contest) String() string { return c.name + ", " + plural(c.conns, "connection") }
 
 // outcome has the samples of each server by its name, one for each round.
 type outcome struct {
@@ -37,7 +37,7 @@ type outcome struct {
 // compete runs the rounds of a contest. Invariant: within a round every server is measured
 // once, right after another, so that what the machine does meanwhile hits all alike; each
 // round begins with another server, so that none always follows the same one.
-func (f *field) compete(ctx context.Context, c contest, rounds int, say func(string, ...any)) (outcome, error) {
+func (f *field) compete(ctx context.Context, c contest, rounds int) (outcome, error) {
 	o := outcome{c, map[string][]sample{}}
 	servers := slices.DeleteFunc(slices.Clone(f.servers), func(s *server) bool { return !s.serves(c.workload) })
 	for round := range rounds {
@@ -49,7 +49,7 @@ func (f *field) compete(ctx context.Context, c contest, rounds int, say func(str
 			}
 			o.samples[s.name] = append(o.samples[s.name], got)
 		}
-		say("%s: round %d of %d", c, round+1, rounds)
+		progress("%s: round %d of %d", c, round+1, rounds)
 	}
 	return o, nil
 }
@@ -68,7 +68,7 @@ func (f *field) measure(ctx context.Context, s *server, c contest) (sample, erro
 	}
 	var l load
 	spent, nginx, err := spentBy(backend, front, func() error {
-		l, err = wrk(ctx, f.dir, s.site, c.workload, c.conns, c.d)
+		l, err = f.wrk(ctx, s.site, c.workload, c.conns, c.d)
 		return err
 	})
 	if err != nil {

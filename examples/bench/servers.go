@@ -17,27 +17,23 @@ func one(at place, env []string, args ...string) (map[string]command, error) {
 	return map[string]command{"": {args: args, env: env, listen: at.listen}}, nil
 }
 
-// ostler listens by the key socket or http-socket; workers 0 means as many as everybody.
-func ostler(key string, workers int) func(place) (map[string]command, error) {
+// ostler listens by the key socket or http-socket. Other keys are added to a configuration
+// of production defaults without an access log.
+func ostler(socket string, keys ...string) func(place) (map[string]command, error) {
 	return func(at place) (map[string]command, error) {
-		if workers != 0 {
-			at.workers = workers
+		lines := append([]string{fmt.Sprintf("%s = %q", socket, at.listen), "disable-logging = true",
+			`log-level = "warn"`, fmt.Sprintf("pidfile = %q", at.file(".pid"))}, keys...)
+		if !strings.Contains(strings.Join(keys, "\n"), "processes") {
+			lines = append(lines, fmt.Sprintf("processes = %d", at.workers))
 		}
-		path, err := at.writeTOML(fmt.Sprintf("%s = %q", key, at.listen), fmt.Sprintf("processes = %d", at.workers))
-		if err != nil {
+		if err := os.WriteFile(at.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return nil, err
 		}
-		return one(at, nil, at.bin("benchapp"), "--config", path)
+		return one(at, nil, at.bin("benchapp"), "--config", at.config())
 	}
 }
 
-// writeTOML writes an ostler's configuration: the given keys, and otherwise production
-// defaults, but no access log.
-func (at place) writeTOML(keys ...string) (string, error) {
-	keys = append(keys, "disable-logging = true", `log-level = "warn"`, fmt.Sprintf("pidfile = %q", at.file(".pid")))
-	path := at.file(".toml")
-	return path, os.WriteFile(path, []byte(strings.Join(keys, "\n")+"\n"), 0o644)
-}
+func (at place) config() string { return at.file(".toml") }
 
 func netHTTP(flags ...string) func(place) (map[string]command, error) {
 	return func(at place) (map[string]command, error) {
@@ -62,7 +58,7 @@ func symcallServers(at place) (map[string]command, error) {
 }
 
 func wsgiServer(at place) (map[string]command, error) {
-	return one(at, nil, at.uwsgi(at.listen, "--plugin", "python3", "--pythonpath", at.dir, "--module", "bench_wsgi")...)
+	return one(at, nil, at.uwsgi(at.listen, "--plugin", "python3", "--pythonpath", at.built, "--module", "bench_wsgi")...)
 }
 
 func (at place) uwsgi(socket string, args ...string) []string {
@@ -72,5 +68,5 @@ func (at place) uwsgi(socket string, args ...string) []string {
 
 func gunicorn(at place) (map[string]command, error) {
 	return one(at, nil, "gunicorn", "--workers", strconv.Itoa(at.workers), "--backlog", "1024",
-		"--bind", "unix:"+at.listen, "--chdir", at.dir, "--log-level", "warning", "bench_wsgi:application")
+		"--bind", "unix:"+at.listen, "--chdir", at.built, "--log-level", "warning", "bench_wsgi:application")
 }

@@ -36,9 +36,11 @@ type load struct {
 
 func (l load) perSecond() float64 { return float64(l.Requests) / (float64(l.Micros) / 1e6) }
 
+func (l load) errors() uint64 { return l.Connect + l.Read + l.Write + l.Timeout + l.Status }
+
 // failures is what went wrong, or nil. size is the body that each answer had to have.
 func (l load) failures(size int) error {
-	if l.Connect+l.Read+l.Write+l.Timeout+l.Status > 0 {
+	if l.errors() > 0 {
 		return fmt.Errorf("errors: %d connecting, %d reading, %d writing, %d timeouts, %d answers of 400 and above",
 			l.Connect, l.Read, l.Write, l.Timeout, l.Status)
 	}
@@ -53,9 +55,9 @@ func (l load) failures(size int) error {
 
 // wrk drives one server. The scripts change no request while it runs, so wrk calls no Lua
 // per request.
-func wrk(ctx context.Context, dir, site string, w workload, conns int, d time.Duration) (load, error) {
-	script := filepath.Join(dir, w.name+".lua")
-	if err := os.WriteFile(script, []byte(scriptFor(dir, w)), 0o644); err != nil {
+func (f *field) wrk(ctx context.Context, site string, w workload, conns int, d time.Duration) (load, error) {
+	script := filepath.Join(f.dir, w.name+".lua")
+	if err := os.WriteFile(script, []byte(scriptFor(filepath.Join(f.built, "data", w.name), w)), 0o644); err != nil {
 		return load{}, err
 	}
 	seconds := max(1, int(d.Round(time.Second)/time.Second))
@@ -69,12 +71,12 @@ func wrk(ctx context.Context, dir, site string, w workload, conns int, d time.Du
 	return parseWrk(out.Bytes())
 }
 
-func scriptFor(dir string, w workload) string {
+func scriptFor(body string, w workload) string {
 	if !w.post {
 		return reportLua
 	}
 	return fmt.Sprintf("wrk.method = \"POST\"\nlocal f = io.open(%q, \"rb\")\nwrk.body = f:read(\"*a\")\nf:close()\n%s",
-		filepath.Join(dir, "data", w.name), reportLua)
+		body, reportLua)
 }
 
 // parseWrk finds the line of report.lua behind the text that wrk prints before it.
