@@ -56,8 +56,6 @@ func (c *cgi) field(name string) *field {
 		return &c.contentType
 	case "CONTENT_LENGTH":
 		return &c.contentLength
-	case "HTTP_HOST":
-		return &c.host
 	case "SERVER_NAME":
 		return &c.serverName
 	case "SERVER_PORT":
@@ -74,19 +72,27 @@ func (c *cgi) field(name string) *field {
 	return nil
 }
 
-// sort puts a variable where it belongs. A single variable that is repeated with another
-// value is refused: the front end and we could pick different ones.
+// sort puts a variable where it belongs.
 func (c *cgi) sort(mem *strings.Builder, name, value string) {
-	var f *field
-	if strings.HasPrefix(name, "HTTP_") && name != "HTTP_HOST" {
-		if c.invalid == nil {
-			c.invalid = c.addHeader(mem, name[len("HTTP_"):], value)
+	if len(name) < len("HTTP_") || name[:len("HTTP_")] != "HTTP_" {
+		if f := c.field(name); f != nil {
+			c.set(f, name, value)
 		}
 		return
 	}
-	if f = c.field(name); f == nil {
-		return
+	header := name[len("HTTP_"):]
+	if key := plainHeader(header); key != "" && validValue(value) {
+		c.headers.add(key, trimSpace(value))
+	} else if header == "HOST" {
+		c.set(&c.host, name, value)
+	} else if c.invalid == nil {
+		c.invalid = c.addSpecial(mem, header, value)
 	}
+}
+
+// set refuses a single variable that is repeated with another value: the front end and we
+// could pick different ones.
+func (c *cgi) set(f *field, name, value string) {
 	if f.set && f.value != value {
 		c.twoLengths = c.twoLengths || f == &c.contentLength
 		if c.invalid == nil {
@@ -118,9 +124,9 @@ func (c *cgi) bodyLength() (int64, error) {
 	return n, nil
 }
 
-// addHeader turns one HTTP_ variable back into a header value.
-func (c *cgi) addHeader(mem *strings.Builder, name, value string) error {
-	key := knownHeader(name)
+// addSpecial turns one HTTP_ variable back into a header value, or into what it means.
+func (c *cgi) addSpecial(mem *strings.Builder, name, value string) error {
+	key := specialHeader(name)
 	if key == "" {
 		key = canonicalHeader(mem, name)
 	}

@@ -107,6 +107,58 @@ func FuzzResponseHeader(f *testing.F) {
 	})
 }
 
+func TestKeysAreCanonicalOrMadeSo(t *testing.T) {
+	for _, key := range []string{
+		"A", "a", "Content-Type", "content-type", "Content-type", "X--Y", "-", "-A", "9a", "A9b", "X-ÿ", "A B", "a b", "", "X_Y", "x_y", "Trailer:X", "\x00",
+	} {
+		canonical, valid := canonicalKey(key)
+		if canonical != http.CanonicalHeaderKey(key) || valid != validName(key) {
+			t.Errorf("%q: %q %t, want %q %t", key, canonical, valid, http.CanonicalHeaderKey(key), validName(key))
+		}
+	}
+}
+
+func TestManyFieldsAreSorted(t *testing.T) {
+	h := make(http.Header)
+	var want strings.Builder
+	want.WriteString("HTTP/1.1 404 Not Found\r\n")
+	for c := 'A'; c <= 'Z'; c++ {
+		h.Set(string(c), "v")
+		want.WriteString(string(c) + ": v\r\n")
+	}
+	want.WriteString("Date: " + noon + "\r\nConnection: close\r\n\r\n")
+	if got := renderHead(404, h, ""); got != want.String() {
+		t.Errorf("got\n%s\nwant\n%s", got, want.String())
+	}
+}
+
+// FuzzDetectType holds the short cut to what the standard library says. The seeds are the
+// beginnings of what it knows.
+func FuzzDetectType(f *testing.F) {
+	for _, s := range []string{
+		"hello", "Hello", "{}", "[1]", "12", "\"a\"", "-1", "(a)", "<html>", " <html>", "\n\t <!--", "<?xml", "%PDF-", "%!PS-Adobe-", "\xfe\xff\x00\x00",
+		"\xff\xfe\x00\x00", "\xef\xbb\xbf\x00", "\x00\x00\x01\x00", "BM", "GIF87a", "GIF89a", "RIFF....WEBPVP", "\x89PNG\r\n\x1a\n", "\xff\xd8\xff",
+		"FORM....AIFF", ".snd", "ID3", "OggS\x00", "MThd\x00\x00\x00\x06", "RIFF....AVI ", "RIFF....WAVE", "\x00\x00\x00\x0cftypmp4x", "\x1a\x45\xdf\xa3",
+		"\x00\x01\x00\x00", "OTTO", "ttcf", "wOFF", "wOF2", "\x1f\x8b\x08", "PK\x03\x04", "Rar!\x1a\x07\x00", "\x00asm", "7z\xbc\xaf\x27\x1c",
+		"a\x00", "a\x0c", "a\x1b", "a\x7f", "a\xff", strings.Repeat("a", 512),
+	} {
+		f.Add([]byte(s))
+	}
+	for c := range 256 {
+		f.Add([]byte{byte(c)})
+		f.Add([]byte{byte(c), 0})
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		b = b[:min(len(b), sniffLen)]
+		if len(b) == 0 {
+			return
+		}
+		if got, want := detectType(b), http.DetectContentType(b); got != want {
+			t.Fatalf("%q is %s, want %s", b, got, want)
+		}
+	})
+}
+
 func TestErrorPageIsAWholeResponse(t *testing.T) {
 	for _, noBody := range []bool{false, true} {
 		b := appendError(nil, 413, "too much", noon, noBody)

@@ -44,11 +44,12 @@ func (p *incoming) read(br *bufio.Reader, l Limits) (err error) {
 // parse walks the block in mem to its end whatever it finds out about single variables:
 // a block that is malformed further on is refused for that.
 func (p *incoming) parse(mem *strings.Builder, most int) error {
-	p.block = mem.String()
-	for at := 0; at < len(p.block); p.count++ {
-		name, value, next, ok := nextVar(p.block, at)
+	block := mem.String()
+	p.block = block
+	for at := 0; at < len(block); p.count++ {
+		name, value, next, ok := nextVar(block, at)
 		if !ok {
-			return varFault(p.block, at)
+			return varFault(block, at)
 		}
 		at = next
 		if most == 0 || p.count < most {

@@ -2,12 +2,13 @@ package uwsgi
 
 import "strings"
 
-// knownHeader returns the canonical name of a header from its variable's name without
-// HTTP_, "" if it is not in the list. The list is a matter of speed only: what it says is
-// what canonicalHeader would make, without making it.
-//
-// It is code and not a map: nothing to build at start, and nothing anybody could change.
-func knownHeader(name string) string {
+// The lists of this file are a matter of speed only: what they say is what canonicalHeader
+// would make, without making it. They are code and not maps: nothing to build at start, and
+// nothing anybody could change.
+
+// plainHeader returns the canonical name of a header from its variable's name without
+// HTTP_, "" if it is not in the list. It lists only headers that addSpecial would pass on.
+func plainHeader(name string) string {
 	switch name {
 	case "ACCEPT":
 		return "Accept"
@@ -17,14 +18,6 @@ func knownHeader(name string) string {
 		return "Accept-Language"
 	case "AUTHORIZATION":
 		return "Authorization"
-	case "CACHE_CONTROL":
-		return "Cache-Control"
-	case "CONNECTION":
-		return "Connection"
-	case "CONTENT_LENGTH":
-		return "Content-Length"
-	case "CONTENT_TYPE":
-		return "Content-Type"
 	case "COOKIE":
 		return "Cookie"
 	case "IF_MODIFIED_SINCE":
@@ -33,8 +26,6 @@ func knownHeader(name string) string {
 		return "If-None-Match"
 	case "ORIGIN":
 		return "Origin"
-	case "PRAGMA":
-		return "Pragma"
 	case "PRIORITY":
 		return "Priority"
 	case "RANGE":
@@ -95,6 +86,27 @@ func proxyHeader(name string) string {
 		return "X-Requested-With"
 	case "X_REQUEST_ID":
 		return "X-Request-Id"
+	}
+	return ""
+}
+
+// specialHeader knows those that are more than a header.
+func specialHeader(name string) string {
+	switch name {
+	case "CACHE_CONTROL":
+		return "Cache-Control"
+	case "CONNECTION":
+		return "Connection"
+	case "CONTENT_LENGTH":
+		return "Content-Length"
+	case "CONTENT_TYPE":
+		return "Content-Type"
+	case "PRAGMA":
+		return "Pragma"
+	case "TRANSFER_ENCODING":
+		return "Transfer-Encoding"
+	case "UPGRADE":
+		return "Upgrade"
 	}
 	return ""
 }

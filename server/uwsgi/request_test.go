@@ -209,10 +209,12 @@ func TestVariablesBecomeFields(t *testing.T) {
 		{"named in connection", []string{"HTTP_CONNECTION", "close, X-A", "HTTP_X_A", "1"}, header("X-A"), []string{"1"}},
 		{"upgrade", []string{"HTTP_CONNECTION", "keep-alive, Upgrade", "HTTP_UPGRADE", "websocket"}, header("Upgrade"), []string{"websocket"}},
 		{"upgrade's connection", []string{"HTTP_CONNECTION", "keep-alive, Upgrade", "HTTP_UPGRADE", "websocket"}, header("Connection"), []string{"Upgrade"}},
+		{"upgrade in the first of two", []string{"HTTP_CONNECTION", "upgrade", "HTTP_UPGRADE", "websocket", "HTTP_CONNECTION", "close"}, header("Upgrade"), []string{"websocket"}},
 		{"upgrade without connection", []string{"HTTP_UPGRADE", "websocket"}, header("Upgrade"), []string(nil)},
 		{"te and trailer", []string{"HTTP_TE", "trailers", "HTTP_TRAILER", "X", "HTTP_KEEP_ALIVE", "5"}, func(r *http.Request) any { return len(r.Header) }, 0},
 		{"pragma", []string{"HTTP_PRAGMA", "no-cache"}, header("Cache-Control"), []string{"no-cache"}},
 		{"expect", []string{"HTTP_EXPECT", "100-Continue"}, header("Expect"), []string{"100-Continue"}},
+		{"expect in the first of two", []string{"HTTP_EXPECT", "100-continue", "HTTP_EXPECT", "x"}, header("Expect"), []string{"100-continue", "x"}},
 		{"repeated with the same value", []string{"HTTPS", "on", "HTTPS", "on"}, scheme, "https"},
 		{"magic variables are data", []string{"UWSGI_FILE", "exec://touch /tmp/x"}, func(r *http.Request) any { return VarsOf(r).Get("UWSGI_FILE") }, "exec://touch /tmp/x"},
 		{"mount", []string{"SCRIPT_NAME", "/app", "PATH_INFO", "/"}, func(r *http.Request) any { return VarsOf(r).Get("SCRIPT_NAME") }, "/app"},
@@ -317,6 +319,9 @@ func FuzzNewRequest(f *testing.F) {
 		r, err := mapRequest(b)
 		if err != nil {
 			return
+		}
+		if list, err := read(b, Limits{}); err != nil || !slices.Equal(VarsOf(r), list.Vars) {
+			t.Fatalf("variables %q, want %q, %v", VarsOf(r), list.Vars, err)
 		}
 		if r.URL == nil || !validName(r.Method) {
 			t.Fatalf("%+v", r)

@@ -60,21 +60,17 @@ func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 // firstControl returns where the first control character is, len(s) if there is none.
 // It takes eight bytes at a time: values are most of a request.
 func firstControl(s string) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if controlAmong(s[i : i+8]) {
-			break
-		}
+	rest := s
+	for len(rest) >= 8 && !controlAmong(rest) {
+		rest = rest[8:]
 	}
-	for ; i < len(s); i++ {
-		if isControl(s[i]) {
-			break
-		}
+	for rest != "" && !isControl(rest[0]) {
+		rest = rest[1:]
 	}
-	return i
+	return len(s) - len(rest)
 }
 
-// controlAmong reports whether one of eight bytes is a control character. Taking 32 from
+// controlAmong reports whether one of the first eight bytes is a control character. Taking 32 from
 // a byte below 32 borrows, which sets its top bit; so does taking 1 from the zero that
 // 0x7f becomes. A borrow that reaches the next byte only follows a true one.
 func controlAmong(s string) bool {

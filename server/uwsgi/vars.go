@@ -81,33 +81,29 @@ func listVars(block string, n int) Vars {
 
 // nextVar takes the variable at an offset. It has a name, or ok is false.
 func nextVar(block string, at int) (name, value string, next int, ok bool) {
-	name, next, ok = field16(block, at)
-	if !ok || name == "" {
+	s := block[at:]
+	if len(s) < 2+2 {
 		return "", "", 0, false
 	}
-	value, next, ok = field16(block, next)
-	return name, value, next, ok
-}
-
-// field16 takes one length-prefixed field.
-func field16(block string, at int) (field string, next int, ok bool) {
-	if len(block)-at < 2 {
-		return "", 0, false
+	n := int(s[0]) | int(s[1])<<8
+	if n == 0 || len(s) < 2+n+2 {
+		return "", "", 0, false
 	}
-	n := int(block[at]) | int(block[at+1])<<8
-	at += 2
-	if n > len(block)-at {
-		return "", 0, false
+	v := s[2+n:]
+	m := int(v[0]) | int(v[1])<<8
+	if len(v) < 2+m {
+		return "", "", 0, false
 	}
-	return block[at : at+n], at + n, true
+	return s[2 : 2+n], v[2 : 2+m], at + 2 + n + 2 + m, true
 }
 
 // varFault says what nextVar did not like.
 func varFault(block string, at int) error {
-	switch name, _, ok := field16(block, at); {
-	case !ok:
+	s := block[at:]
+	if len(s) < 2 || len(s)-2 < int(s[0])|int(s[1])<<8 {
 		return refuse(http.StatusBadRequest, "variable name at offset %d runs past the block", at)
-	case name == "":
+	}
+	if s[:2] == "\x00\x00" {
 		return refuse(http.StatusBadRequest, "variable at offset %d has no name", at)
 	}
 	return refuse(http.StatusBadRequest, "value of variable at offset %d runs past the block", at)
