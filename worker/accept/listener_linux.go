@@ -1,0 +1,249 @@
+package accept
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listen takes over ln, which must be a stream socket's: it is closed, and its socket
+// lives on in the listener that is returned. A listener that has no descriptor is
+// returned as it is. The path of a unix socket is not removed when it is closed.
+func Listen(ln net.Listener) (net.Listener, error) {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return ln, nil
+	}
+	l, err := newListener(sc, ln.Addr())
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: ln.Addr().Network(), Addr: ln.Addr(), Err: err}
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	_ = ln.Close() // its descriptor only; the socket is ours
+	return l, nil
+}
+
+// Listener accepts without the runtime's poller where it can.
+type Listener struct {
+	fd   int
+	addr net.Addr
+	tcp  bool
+	refs refs // of those in Accept
+
+	unnamed *net.UnixAddr // the peer of every connection of a unix socket
+
+	accepting sync.Mutex // one Accept at a time
+	alone     *aloneWait
+	shared    *sharedWait
+	backlog   backlog
+
+	mu sync.Mutex
+	by time.Time // the deadline
+}
+
+func newListener(sc syscall.Conn, addr net.Addr) (l *Listener, err error) {
+	l = &Listener{fd: -1, addr: addr, unnamed: &net.UnixAddr{Name: "@", Net: "unix"}}
+	_, l.tcp = addr.(*net.TCPAddr)
+	defer func() {
+		if err != nil {
+			_ = l.free()
+		}
+	}()
+	if l.fd, err = duplicate(sc); err != nil {
+		return nil, err
+	}
+	if l.tcp {
+		l.tune()
+	}
+	if l.alone, err = newAloneWait(l.fd); err != nil {
+		return nil, err
+	}
+	l.shared, err = newSharedWait(l.fd)
+	return l, err
+}
+
+func duplicate(sc syscall.Conn) (fd int, err error) {
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	used := raw.Control(func(s uintptr) {
+		fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err == nil {
+		err = used
+	}
+	if err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
+}
+
+// tune sets what accepted connections inherit, as package net sets it on each of them. An
+// error would only mean a slower or a longer connection.
+func (l *Listener) tune() {
+	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+}
+
+// Accept waits in the runtime's poller: for a process in which others wait as well.
+func (l *Listener) Accept() (net.Conn, error) { return l.accept(false) }
+
+// AcceptAlone blocks its thread while it waits, and the runtime may take a while to give
+// the processor to somebody else: it is for a process in which nobody else is expected to
+// have anything to do. One connection wakes one of all processes that wait like this.
+func (l *Listener) AcceptAlone() (net.Conn, error) { return l.accept(true) }
+
+func (l *Listener) accept(alone bool) (net.Conn, error) {
+	if !l.refs.acquire() {
+		return nil, l.fail(net.ErrClosed)
+	}
+	defer l.release()
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
+	waited := false
+	for {
+		if err := l.over(); err != nil {
+			return nil, l.fail(err)
+		}
+		if waited || l.backlog.likely() {
+			c, err := l.try()
+			if c != nil {
+				l.backlog.hit(waited)
+				return c, nil
+			}
+			if err != syscall.EAGAIN {
+				return nil, l.fail(os.NewSyscallError("accept4", err))
+			}
+			l.backlog.missed()
+		}
+		// Whoever can run should, before this thread stops.
+		runtime.Gosched()
+		if err := l.wait(alone); err != nil {
+			return nil, l.fail(err)
+		}
+		waited = true
+	}
+}
+
+// wait returns when a connection may be there, or when over has something to say.
+func (l *Listener) wait(alone bool) error {
+	if alone && l.deadline().IsZero() && l.backlog.mayBlock() {
+		return l.alone.wait()
+	}
+	err := l.shared.wait()
+	if errors.Is(err, os.ErrDeadlineExceeded) || l.refs.closed() {
+		return nil
+	}
+	return err
+}
+
+// over says why there is no waiting any more.
+func (l *Listener) over() error {
+	if l.refs.closed() {
+		return net.ErrClosed
+	}
+	if by := l.deadline(); !by.IsZero() && !time.Now().Before(by) {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// try returns EAGAIN if nobody waits to be accepted.
+func (l *Listener) try() (net.Conn, error) {
+	for {
+		c, err := l.accept4()
+		switch err {
+		case nil:
+			return c, nil
+		case syscall.EINTR, syscall.ECONNABORTED: // the latter: it came and went
+		default:
+			return nil, err
+		}
+	}
+}
+
+// accept4 does without telling the scheduler, as it never waits.
+func (l *Listener) accept4() (*Conn, error) {
+	const flags = syscall.SOCK_NONBLOCK | syscall.SOCK_CLOEXEC
+	if l.tcp {
+		fd, peer, err := syscall.Accept4(l.fd, flags)
+		if err != nil {
+			return nil, err
+		}
+		return &Conn{fd: fd, local: l.addr, peer: tcpAddr(peer)}, nil
+	}
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), 0, 0, flags, 0, 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	return &Conn{fd: int(fd), local: l.addr, peer: l.unnamed}, nil
+}
+
+// SetDeadline limits Accept, as it does that of *net.TCPListener and *net.UnixListener.
+func (l *Listener) SetDeadline(t time.Time) error {
+	if !l.refs.acquire() {
+		return l.fail(net.ErrClosed)
+	}
+	defer l.release()
+	l.mu.Lock()
+	l.by = t
+	l.mu.Unlock()
+	return errors.Join(l.alone.interrupt(), l.shared.setDeadline(t))
+}
+
+func (l *Listener) deadline() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.by
+}
+
+// Close gives up this process's share of the socket, and interrupts Accept, which may still
+// return a connection that it has.
+func (l *Listener) Close() error {
+	if !l.refs.acquire() {
+		return l.fail(net.ErrClosed)
+	}
+	defer l.release()
+	if first, _ := l.refs.close(); !first {
+		return l.fail(net.ErrClosed)
+	}
+	return errors.Join(l.alone.interrupt(), l.shared.setDeadline(longAgo()))
+}
+
+func (l *Listener) release() {
+	if l.refs.release() {
+		_ = l.free() // Close has returned already
+	}
+}
+
+func (l *Listener) free() error {
+	var errs []error
+	if l.alone != nil {
+		errs = append(errs, l.alone.close())
+	}
+	if l.shared != nil {
+		errs = append(errs, l.shared.close())
+	}
+	if l.fd >= 0 {
+		errs = append(errs, closeFD(l.fd))
+	}
+	return errors.Join(errs...)
+}
+
+// Addr is net.Listener's.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+func (l *Listener) fail(err error) error {
+	return &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: err}
+}
+
+func longAgo() time.Time { return time.Unix(1, 0) }
