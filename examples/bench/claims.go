@@ -10,6 +10,7 @@ type claim struct {
 	what         string
 	ours, theirs string
 	ratio, limit string
+	beside       string // nginx's CPU µs per request with ours and with theirs
 	holds        bool
 }
 
@@ -68,6 +69,9 @@ func (r rival) judge(o outcome) claim {
 	ours, theirs := median(o.samples[r.ours], r.figure), median(o.samples[r.theirs], r.figure)
 	ratio := ours / theirs
 	c := claim{what: r.what, ours: fmt.Sprintf(r.format, ours), theirs: fmt.Sprintf(r.format, theirs), ratio: fmt.Sprintf("%.2f", ratio)}
+	if front := median(o.samples[r.ours], nginxCPU); front > 0 {
+		c.beside = fmt.Sprintf("%.1f, %.1f", front, median(o.samples[r.theirs], nginxCPU))
+	}
 	if r.max > 0 {
 		c.limit, c.holds = fmt.Sprintf("≤ %.2f", r.max), ratio <= r.max
 	} else {
@@ -79,9 +83,9 @@ func (r rival) judge(o outcome) claim {
 // claimsTable is the end of the document.
 func claimsTable(all []claim) string {
 	var g grid
-	g.add("", "ours", "theirs", "ratio", "goal", "verdict")
+	g.add("", "ours", "theirs", "nginx µs", "ratio", "goal", "verdict")
 	for _, c := range all {
-		g.add(c.what, c.ours, c.theirs, c.ratio, c.limit, c.verdict())
+		g.add(c.what, c.ours, c.theirs, c.beside, c.ratio, c.limit, c.verdict())
 	}
 	return g.String()
 }

@@ -81,6 +81,10 @@ func crowd(ctx context.Context, s *server, n int) (crowded, error) {
 	if err != nil {
 		return c, err
 	}
+	// What the burst of arrivals left to do, a garbage collection say, is not the price of idling.
+	if err := wait(ctx, rest/2); err != nil {
+		return c, err
+	}
 	cpu, err := spent(pids, func() error { return wait(ctx, rest) })
 	if err != nil {
 		return c, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -51,10 +52,20 @@ func describe(ctx context.Context, dir string) (machine, error) {
 		// Some print it to stderr, and wrk exits with 1 after it.
 		if text, _ := exec.CommandContext(ctx, program[0], program[1:]...).CombinedOutput(); len(text) > 0 {
 			first, _, _ := strings.Cut(string(text), "\n")
-			m.versions = append(m.versions, version{program[0][strings.LastIndexByte(program[0], '/')+1:], strings.TrimSpace(first)})
+			m.versions = append(m.versions, version{filepath.Base(program[0]), numberOf(first)})
 		}
 	}
 	return m, nil
+}
+
+// numberOf cuts a version's number out of what a program says about itself.
+func numberOf(text string) string {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" ()/,", r) }) {
+		if strings.Contains(word, ".") && word[0] >= '0' && word[0] <= '9' {
+			return word
+		}
+	}
+	return text
 }
 
 // valueOf is what stands behind "key :" or "key=" in the first such line.

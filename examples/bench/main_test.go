@@ -81,7 +81,7 @@ func TestAServerThatDiesIsReportedWithItsLastWords(t *testing.T) {
 func TestOptionsRefuseWhatWouldMeasureNothing(t *testing.T) {
 	for _, args := range [][]string{
 		{"-case", "hullo"}, {"-peer", "apache"}, {"-also", "sleep"}, {"-conns", "0"}, {"-conns", "many"},
-		{"-rounds", "0"}, {"-duration", "10ms"}, {"hello"},
+		{"-rounds", "0"}, {"-duration", "10ms"}, {"-duration", "1500ms"}, {"hello"},
 	} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%v was accepted", args)

@@ -39,8 +39,8 @@ func parseOptions(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.workers < 1 || o.duration < time.Second {
-		return o, fmt.Errorf("rounds and workers are at least 1, duration at least 1s, and there are no arguments but flags; got %q", args)
+	if flags.NArg() > 0 || o.rounds < 1 || o.workers < 1 || o.duration < time.Second || o.duration%time.Second != 0 {
+		return o, fmt.Errorf("rounds and workers are at least 1, duration is 1s or more whole seconds, and there are no arguments but flags; got %q", args)
 	}
 	o.part = *cases+*chosen+*conns+*also != ""
 	o.cases, o.peers, o.also = list(*cases), list(*chosen), list(*also)

@@ -68,9 +68,9 @@ func peers() []peer {
 	notFile := []string{"hello", "json2k", "body64k", "echo10k"}
 	return []peer{
 		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: overUWSGI, commands: ostler("socket")},
-		{name: uwsgiSymcall, about: "uWSGI, a C function (symcall)", front: overUWSGI, modifier: symcall,
+		{name: uwsgiSymcall, about: "uWSGI, a C function that does not look at the request (symcall), nginx `uwsgi_pass`", front: overUWSGI, modifier: symcall,
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
-		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function", front: overUWSGI, only: notFile, commands: wsgiServer},
+		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function, nginx `uwsgi_pass`", front: overUWSGI, only: notFile, commands: wsgiServer},
 		{name: netHTTPClose, about: "net/http, nginx `proxy_pass`, a connection per request (nginx's default)", front: proxyClose, commands: netHTTP("")},
 		{name: netHTTPKeep, about: "net/http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: netHTTP("")},
 		{name: "ostler-proxy-keepalive", about: "ostler http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: ostler("http-socket")},

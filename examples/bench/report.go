@@ -22,6 +22,8 @@ reached through it, by unix sockets. All servers, nginx and wrk share the CPUs.
 - **PSS** shares out pages that several processes have in common, **RSS** counts them in each.
 - **ostler ÷ this** compares with the row ostler-uwsgi behind nginx, and with ostler-http for
   the servers that are spoken to directly. Less CPU and more requests are better.
+- Goals are judged by the medians as they are. **nginx µs** beside them shows whether nginx
+  had the same to do for both: with upstream keep-alive it has less.
 - "-": the server does not have this case. The C functions take no body, and the Python
   servers serve no files: nobody would use them for it.
 `
@@ -48,8 +50,8 @@ func (r *report) document(chosen []peer) string {
 func (r *report) results(chosen []peer) string {
 	var b strings.Builder
 	for _, o := range r.outcomes {
-		fmt.Fprintf(&b, "\n## %s: %s, %s\n\n%d rounds of %v for each server.\n\n%s", o.name, o.about, plural(o.conns, "connection"),
-			r.options.rounds, o.d, o.table(chosen))
+		fmt.Fprintf(&b, "\n## %s: %s, %s\n\n%s of %v for each server.\n\n%s", o.name, o.about, plural(o.conns, "connection"),
+			plural(r.options.rounds, "round"), o.d, o.table(chosen))
 	}
 	for _, f := range r.findings {
 		fmt.Fprintf(&b, "\n## %s\n\n%s", f.heading, f.text)

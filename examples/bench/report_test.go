@@ -26,6 +26,18 @@ func TestGridLinesUp(t *testing.T) {
 	}
 }
 
+func TestVersionIsCutOut(t *testing.T) {
+	for text, want := range map[string]string{
+		"nginx version: nginx/1.22.1": "1.22.1", "2.0.21-debian": "2.0.21-debian", "gunicorn (version 20.1.0)": "20.1.0",
+		"Python 3.11.2": "3.11.2", "strace -- version 6.1": "6.1", "gcc (Debian 12.2.0-14+deb12u1) 12.2.0": "12.2.0-14+deb12u1",
+		"wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012 Will Glozer": "4.1.0-3+b2", "no number": "no number",
+	} {
+		if got := numberOf(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestMedianOfOddAndEven(t *testing.T) {
 	of := func(values ...float64) (all []sample) {
 		for _, v := range values {
