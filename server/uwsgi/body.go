@@ -11,13 +11,26 @@ import (
 	"time"
 )
 
-// source is what a connection's bufio.Reader reads from. It sets a deadline per read
+// prompt is a connection that can be asked for what it does at once. Most requests never
+// need more: no wait, no deadline, no clock.
+type prompt interface {
+	// TryRead and TryWrite return 0 and no error where Read and Write would wait, and
+	// know no deadlines. TryWritev is TryWrite of several pieces, one after the other.
+	TryRead([]byte) (int, error)
+	TryWrite([]byte) (int, error)
+	TryWritev([][]byte) (int, error)
+}
+
+// source is what a connection's bufio.Reader reads from. It limits how long that takes,
 // and remembers whether bytes may be waiting in the kernel.
 type source struct {
 	rwc   net.Conn
 	watch *watcher
 
 	mu      sync.Mutex
+	prompt  prompt        // nil if rwc is none, and once somebody set a deadline
+	perHead time.Duration // in which the head has to be complete; zero afterwards
+	timed   bool          // the connection has a read deadline of ours
 	perRead time.Duration // zero while reading the head, and once somebody set a deadline
 	ended   bool          // the handler is done: a stray read must not extend the deadline
 
@@ -26,34 +39,52 @@ type source struct {
 	more bool // the last read filled its buffer, so the kernel may hold another
 }
 
-func (s *source) Read(p []byte) (int, error) {
-	s.extend()
-	n, err := s.rwc.Read(p)
+func (s *source) Read(p []byte) (n int, err error) {
+	s.mu.Lock()
+	now := s.prompt
+	s.mu.Unlock()
+	if now != nil {
+		n, err = now.TryRead(p)
+	}
+	if n == 0 && err == nil {
+		s.extend()
+		n, err = s.rwc.Read(p)
+	}
 	s.more = n == len(p)
 	s.seen = s.seen || n > 0
 	return n, err
 }
 
+// extend sets the deadline for a read that is going to wait.
 func (s *source) extend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.perRead > 0 && !s.ended {
-		s.rwc.SetReadDeadline(time.Now().Add(s.perRead))
+	limit := s.perRead
+	if s.perHead > 0 {
+		limit, s.perHead = s.perHead, 0 // one limit for all of the head
+	}
+	if limit > 0 && !s.ended {
+		s.timed = true
+		s.rwc.SetReadDeadline(time.Now().Add(limit))
 	}
 }
 
-// setPerRead starts the stall limit of a body; zero ends it.
-func (s *source) setPerRead(d time.Duration) {
+// beginBody ends the limit of the head, and starts that of the body.
+func (s *source) beginBody(perRead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.perRead = d
+	s.perHead, s.perRead = 0, perRead
+	if s.timed {
+		s.timed = false
+		s.rwc.SetReadDeadline(time.Time{})
+	}
 }
 
 // setDeadline is the handler's own deadline: it replaces the stall limit for good.
 func (s *source) setDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.perRead = 0
+	s.perRead, s.prompt = 0, nil
 	if s.watch.watching() {
 		return nil // nothing of the body is left to be read, so there is nothing to limit
 	}
@@ -108,7 +139,7 @@ func (b *body) broken(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	b.watch.cancel(errClientGone)
+	b.watch.ctx.end(errClientGone)
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

@@ -81,10 +81,9 @@ func (w *response) EnableFullDuplex() error { return nil }
 // CloseNotify is for libraries that have not moved on to the request's context.
 func (w *response) CloseNotify() <-chan bool {
 	gone := make(chan bool, 1)
-	ctx := w.conn.ctx
-	ctx.watch.look()
-	context.AfterFunc(ctx.Context, func() {
-		if errors.Is(context.Cause(ctx.Context), errClientGone) {
+	ctx := w.conn.ctx.look()
+	context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), errClientGone) {
 			gone <- true
 		}
 	})

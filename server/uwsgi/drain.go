@@ -18,12 +18,12 @@ const (
 )
 
 // finish ends the connection after a handler.
-func (c *conn) finish(how ending, b *body) {
+func (c *conn) finish(how ending) {
 	if how == endHijacked {
 		return
 	}
 	c.watch.stop()
-	remain := b.finish()
+	remain := c.body.finish()
 	switch {
 	case how == endBroken:
 		c.abort()

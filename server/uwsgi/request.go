@@ -3,7 +3,6 @@ package uwsgi
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 )
@@ -113,36 +112,4 @@ func Scheme(r *http.Request) string {
 		return "https"
 	}
 	return "http"
-}
-
-// requestContext is the context of one request. It starts to watch for the peer's end
-// only when somebody looks: most handlers never do, and watching costs a goroutine and
-// two system calls.
-type requestContext struct {
-	context.Context // cancelled by the connection
-	watch           *watcher
-	local           net.Addr
-	madeRequest
-}
-
-// Done also serves contexts derived from this one: the context package calls it once
-// for each, and finds the embedded context behind it by its channel.
-func (rc *requestContext) Done() <-chan struct{} {
-	rc.watch.look()
-	return rc.Context.Done()
-}
-
-func (rc *requestContext) Err() error {
-	rc.watch.look()
-	return rc.Context.Err()
-}
-
-func (rc *requestContext) Value(key any) any {
-	switch key {
-	case requestInfoKey{}:
-		return &rc.requestInfo
-	case http.LocalAddrContextKey:
-		return rc.local
-	}
-	return rc.Context.Value(key)
 }

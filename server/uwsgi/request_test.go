@@ -25,7 +25,7 @@ func mapRequest(b []byte) (*http.Request, error) {
 	if err := p.read(br, Limits{}); err != nil {
 		return nil, err
 	}
-	ctx := &requestContext{Context: context.Background(), watch: &watcher{}}
+	ctx := &requestContext{base: context.Background(), watch: &watcher{}}
 	return newRequest(ctx, &ctx.madeRequest, &p, io.NopCloser(io.LimitReader(br, p.length)), nowhere{})
 }
 

@@ -29,7 +29,7 @@ type buffers struct {
 type response struct {
 	conn   *conn
 	noBody bool        // HEAD
-	header http.Header // the handler's
+	header http.Header // the handler's; nil until it asks
 
 	// mu is for goroutines that a handler leaves behind: what they do late finds a
 	// finished response instead of buffers that belong to the next request.
@@ -43,17 +43,17 @@ type response struct {
 	err      error // of the connection, sticky
 }
 
-func newResponse(c *conn, method string) *response {
-	return &response{
-		conn:   c,
-		noBody: method == http.MethodHead,
-		header: make(http.Header),
-		buf:    c.srv.getBuffers(),
-	}
+func (w *response) begin(c *conn, method string) {
+	w.conn, w.noBody, w.buf = c, method == http.MethodHead, c.srv.getBuffers()
 }
 
 // Header returns the map that the next call of WriteHeader freezes.
-func (w *response) Header() http.Header { return w.header }
+func (w *response) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
 
 // WriteHeader decides the status. Informational statuses are dropped: no front end
 // relays them over uwsgi, and nginx takes the first status line for the answer.
@@ -149,30 +149,41 @@ func (w *response) overflowLocked(p []byte) error {
 		w.buf.body = append(w.buf.body, p[:n]...)
 		p = p[n:]
 	}
-	if err := w.sendLocked(); err != nil || w.noBody {
-		return err
+	if w.noBody {
+		return w.sendLocked()
 	}
-	return w.put(p)
+	w.sendWithLocked(p)
+	return w.err
 }
 
-// sendLocked writes what has gathered. The first time it completes the head, from the
-// beginning of the body.
+// sendLocked writes what has gathered.
 func (w *response) sendLocked() error {
+	w.sendWithLocked(nil)
+	return w.err
+}
+
+// sendWithLocked writes what has gathered, and p behind it. The first time it completes
+// the head, from the beginning of the body.
+func (w *response) sendWithLocked(p []byte) {
 	out := w.buf.body
 	if w.noBody {
 		out = nil
 	}
 	if !w.sent {
 		w.sent = true
-		w.buf.head = w.head.finish(w.buf.head, w.buf.body[:min(len(w.buf.body), sniffLen)], w.conn.srv.dates.at(time.Now()))
+		date := w.conn.srv.dates.at(time.Now())
+		w.buf.head = w.head.finish(w.buf.head, w.buf.body[:min(len(w.buf.body), sniffLen)], date)
 		out = append(w.buf.head, out...)
 		w.buf.head = out[:0]
 	}
 	w.buf.body = w.buf.body[:0]
-	if len(out) == 0 {
-		return w.err
+	switch {
+	case w.err != nil:
+	case len(p) > 0:
+		w.err = w.conn.writeBoth(out, p)
+	case len(out) > 0:
+		_, w.err = w.conn.Write(out)
 	}
-	return w.put(out)
 }
 
 // put writes to the connection. A client that cannot be written to is gone.

@@ -57,7 +57,7 @@ type Server struct {
 	closing   bool
 	done      chan struct{} // closed when closing; nil until asked for
 	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
+	conns     connList
 	idle      []chan struct{} // closed when neither listeners nor conns are left
 }
 
@@ -70,20 +70,7 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.leave(l)
-	for {
-		rwc, err := s.accept(l)
-		if err != nil {
-			return err
-		}
-		c := s.newConn(rwc)
-		s.mu.Lock()
-		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-		go func() {
-			defer s.forget(c)
-			c.serve()
-		}()
-	}
+	return s.serveCrew(l)
 }
 
 // Shutdown stops accepting and returns when the last connection is over, or with the
@@ -103,7 +90,7 @@ func (s *Server) Close() error {
 	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
+	for c := s.conns.first; c != nil; c = c.next {
 		c.kill()
 	}
 	return nil
@@ -132,8 +119,7 @@ func (s *Server) enter(l net.Listener) bool {
 	if s.closing {
 		return false
 	}
-	if s.conns == nil {
-		s.conns = make(map[*conn]struct{})
+	if s.listeners == nil {
 		s.listeners = make(map[net.Listener]struct{})
 	}
 	s.listeners[l] = struct{}{}
@@ -147,17 +133,25 @@ func (s *Server) leave(l net.Listener) {
 	s.tellIdleLocked()
 }
 
+func (s *Server) track(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns.add(c)
+}
+
+// forget is called at the end of every connection, and at its hijacking.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
-	s.tellIdleLocked()
+	if s.conns.remove(c) {
+		s.tellIdleLocked()
+	}
 }
 
 // tellIdleLocked counts listeners too: one that is still in Accept may yet come back
 // with a connection.
 func (s *Server) tellIdleLocked() {
-	if len(s.conns) > 0 || len(s.listeners) > 0 {
+	if s.conns.first != nil || len(s.listeners) > 0 {
 		return
 	}
 	for _, idle := range s.idle {

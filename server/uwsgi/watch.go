@@ -1,7 +1,6 @@
 package uwsgi
 
 import (
-	"context"
 	"net"
 	"sync"
 	"time"
@@ -14,8 +13,8 @@ import (
 // has left the socket (before that, readable means more body), and the handler still
 // owns the connection.
 type watcher struct {
-	rwc    net.Conn
-	cancel context.CancelCauseFunc
+	rwc net.Conn
+	ctx *requestContext
 
 	mu      sync.Mutex
 	looked  bool
@@ -53,7 +52,7 @@ func (w *watcher) startLocked() {
 	go func() {
 		defer close(ended)
 		if waitGone(w.rwc) {
-			w.cancel(errClientGone)
+			w.ctx.end(errClientGone)
 		}
 	}()
 }
