@@ -35,8 +35,9 @@ type rival struct {
 	min, max     float64 // one of them is zero: no such limit
 }
 
-// rivals are the goals for hello at 32 connections. The numbers are what prototypes of the
-// uwsgi engine reached beside these peers.
+// rivals are the goals for hello at 32 connections: enough to keep two workers busy, too few
+// to hide the cost of a request in batches. The limits are what prototypes of the uwsgi engine
+// reached beside these peers.
 func rivals() []rival {
 	const cpu = "CPU µs of the backend per request, nginx and a unix socket: ostler ÷ "
 	return []rival{

@@ -33,10 +33,12 @@ func (s *server) tree(w workload) *process {
 
 // field is all servers of a measurement with the one nginx before them, in one folder.
 type field struct {
-	built   string // folder of build
-	dir     string // of this field's own files
+	built string // folder of build
+	dir   string // of this field's own files
+
+	// Filled by newField, read by everything after it.
 	servers []*server
-	nginx   *process
+	nginx   *process   // nil if all servers are spoken to directly
 	running []*process // in the order of starting
 }
 
@@ -92,6 +94,8 @@ func (f *field) start(p peer, port string, workers int) (*server, error) {
 }
 
 func (f *field) checkAll(ctx context.Context, s *server) error {
+	// Every server must give the right bytes for every workload, before the first figure: a
+	// run must not end in its tenth minute because the last peer cannot serve files.
 	client := oneByOne()
 	defer client.CloseIdleConnections()
 	for _, w := range workloads() {

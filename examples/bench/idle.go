@@ -12,8 +12,7 @@ import (
 // for one request.
 func idleWorkers(ctx context.Context, l lab) (finding, error) {
 	const processes, threads, rest = 8, 2, 10 * time.Second
-	p := peer{name: "ostler-idle", front: overUWSGI, commands: ostler("socket",
-		fmt.Sprintf("processes = %d", processes), fmt.Sprintf("threads = %d", threads))}
+	p := peer{name: "ostler-idle", front: overUWSGI, commands: ostler("socket", processes, fmt.Sprintf("threads = %d", threads))}
 	f, err := newField(ctx, l.built, "idle", l.workers, []peer{p})
 	defer f.close()
 	if err != nil {
@@ -24,6 +23,8 @@ func idleWorkers(ctx context.Context, l lab) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
+	// One request at a time is the hardest case for a crowd of workers: all of them sleep, and
+	// every one more than the one that is needed wakes for nothing.
 	client := oneByOne()
 	defer client.CloseIdleConnections()
 	w := hello()

@@ -104,8 +104,8 @@ func pick[T named](all []T, wanted []string) []T {
 // contests are the tables to make. Only hello is measured at 1 and 256 connections by
 // itself: with larger bodies the copying is the cost, and it does not depend on that.
 func (o options) contests() []contest {
-	if len(o.also) > 0 && len(o.cases)+len(o.conns)+len(o.peers) == 0 && o.part {
-		return nil
+	if o.part && len(o.cases)+len(o.conns)+len(o.peers) == 0 {
+		return nil // only -also was given
 	}
 	var all []contest
 	for _, w := range pick(workloads(), o.cases) {

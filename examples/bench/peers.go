@@ -67,17 +67,17 @@ const (
 func peers() []peer {
 	notFile := []string{"hello", "json2k", "body64k", "echo10k"}
 	return []peer{
-		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: overUWSGI, commands: ostler("socket")},
+		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: overUWSGI, commands: ostler("socket", equal)},
 		{name: uwsgiSymcall, about: "uWSGI, a C function that does not look at the request (symcall), nginx `uwsgi_pass`", front: overUWSGI, modifier: symcall,
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
 		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function, nginx `uwsgi_pass`", front: overUWSGI, only: notFile, commands: wsgiServer},
 		{name: netHTTPClose, about: "net/http, nginx `proxy_pass`, a connection per request (nginx's default)", front: proxyClose, commands: netHTTP("")},
 		{name: netHTTPKeep, about: "net/http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: netHTTP("")},
-		{name: "ostler-proxy-keepalive", about: "ostler http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: ostler("http-socket")},
+		{name: "ostler-proxy-keepalive", about: "ostler http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: ostler("http-socket", equal)},
 		{name: netHTTPFCGI, about: "net/http/fcgi, nginx `fastcgi_pass`", front: fastCGI, commands: netHTTP("-fcgi")},
 		{name: "gunicorn", about: "gunicorn, sync workers, nginx `proxy_pass`", front: proxyClose, only: notFile, commands: gunicorn},
-		{name: ostlerDirect, about: "ostler, http, direct", front: direct, commands: ostler("http-socket")},
-		{name: "ostler-http-1", about: "ostler, http, direct, one process with all CPUs", front: direct, commands: ostler("http-socket", "processes = 1")},
+		{name: ostlerDirect, about: "ostler, http, direct", front: direct, commands: ostler("http-socket", equal)},
+		{name: "ostler-http-1", about: "ostler, http, direct, one process with all CPUs", front: direct, commands: ostler("http-socket", 1)},
 		{name: netHTTPDirect, about: "net/http, direct, one process with all CPUs", front: direct, commands: netHTTP("")},
 		{name: "fasthttp", about: "fasthttp with its net/http adaptor, direct, one process with all CPUs", front: direct, commands: fastHTTP},
 	}

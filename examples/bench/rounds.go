@@ -77,6 +77,8 @@ func (f *field) measure(ctx context.Context, s *server, c contest) (sample, erro
 	if err := l.failures(c.size); err != nil {
 		return sample{}, err
 	}
+	// A worker that was replaced took its usage with it, and a server that loses workers under
+	// load has no business in a table.
 	if now, err := tree(root); err != nil || !slices.Equal(now, backend) {
 		return sample{}, fmt.Errorf("its processes were %v and are %v now (%v): a worker died or was replaced under load", backend, now, err)
 	}
@@ -84,6 +86,8 @@ func (f *field) measure(ctx context.Context, s *server, c contest) (sample, erro
 	if err != nil {
 		return sample{}, err
 	}
+	// wrk does not count the requests that are under way when it stops, at most one for each
+	// connection. That is too little to matter: a measurement has thousands of each.
 	n := float64(l.Requests)
 	return sample{
 		perSecond: l.perSecond(), p50: float64(l.P50), p99: float64(l.P99), requests: l.Requests,

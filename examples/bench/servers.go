@@ -17,15 +17,21 @@ func one(at place, env []string, args ...string) (map[string]command, error) {
 	return map[string]command{"": {args: args, env: env, listen: at.listen}}, nil
 }
 
+// equal is the number of processes of an ostler that has as many as everybody.
+const equal = 0
+
 // ostler listens by the key socket or http-socket. Other keys are added to a configuration
 // of production defaults without an access log.
-func ostler(socket string, keys ...string) func(place) (map[string]command, error) {
+//
+// It sets no GOMAXPROCS: the master shares out the CPUs among its workers, which with two
+// workers on two CPUs comes to the same as the GOMAXPROCS=2 of the other Go servers.
+func ostler(socket string, processes int, keys ...string) func(place) (map[string]command, error) {
 	return func(at place) (map[string]command, error) {
-		lines := append([]string{fmt.Sprintf("%s = %q", socket, at.listen), "disable-logging = true",
-			`log-level = "warn"`, fmt.Sprintf("pidfile = %q", at.file(".pid"))}, keys...)
-		if !strings.Contains(strings.Join(keys, "\n"), "processes") {
-			lines = append(lines, fmt.Sprintf("processes = %d", at.workers))
+		if processes == equal {
+			processes = at.workers
 		}
+		lines := append([]string{fmt.Sprintf("%s = %q", socket, at.listen), fmt.Sprintf("processes = %d", processes),
+			"disable-logging = true", `log-level = "warn"`, fmt.Sprintf("pidfile = %q", at.file(".pid"))}, keys...)
 		if err := os.WriteFile(at.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ import (
 
 // systemCalls counts what one worker asks of the kernel for a request.
 func systemCalls(ctx context.Context, l lab) (finding, error) {
-	p := peer{name: "ostler-traced", front: overUWSGI, commands: ostler("socket", "processes = 1")}
+	p := peer{name: "ostler-traced", front: overUWSGI, commands: ostler("socket", 1)}
 	f, err := newField(ctx, l.built, "traced", l.workers, []peer{p})
 	defer f.close()
 	if err != nil {
@@ -37,6 +37,7 @@ func systemCalls(ctx context.Context, l lab) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
+	// Requests go straight to the socket: nginx would add nothing but time between them.
 	var g grid
 	g.add("system call", "calls", "per request")
 	total := 0
@@ -98,6 +99,7 @@ func (f *field) strace(ctx context.Context, pid int, work func() error) ([]count
 func parseStrace(text string) ([]count, error) {
 	var counts []count
 	rule := 0 // lines of dashes seen: the table is between the first and the second
+	// Other lines may stand before it: strace says there what it attached to.
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
 		cells := strings.Fields(lines.Text())
 		switch {
