@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/seed17661985/ostler/stats/scoreboard"
+	"github.com/seed17661985/ostler/worker/accept"
 	"github.com/seed17661985/ostler/worker/control"
 	"github.com/seed17661985/ostler/worker/pool"
 )
@@ -148,9 +149,23 @@ func (l *life) assemble() error {
 			return fmt.Errorf("make the server of %s socket %s: %w", s.Proto, s.Name, err)
 		}
 		l.servers = append(l.servers, srv)
+		if gate.Grace == 0 { // a connection for each request
+			l.acceptDirectly(i)
+		}
 		l.listeners[i] = l.pool.Gate(l.listeners[i], gate)
 	}
 	return nil
+}
+
+// acceptDirectly makes each connection of a listener cheaper. A kernel that cannot do that
+// is no reason not to serve.
+func (l *life) acceptDirectly(i int) {
+	direct, err := accept.Listen(l.listeners[i])
+	if err != nil {
+		l.log.Warn("socket is accepted from in the usual way, which costs more", "socket", l.setup.Sockets[i].Name, "cause", err)
+		return
+	}
+	l.listeners[i] = direct
 }
 
 func (l *life) logPanic(r *http.Request, v any, stack []byte) {

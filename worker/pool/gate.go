@@ -81,7 +81,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err := g.enter(); err != nil {
 			return nil, err
 		}
-		inner, err := g.Listener.Accept()
+		inner, err := g.acceptInner()
 		if err == nil {
 			return g.admit(inner), nil
 		}
@@ -92,6 +92,26 @@ func (g *gate) Accept() (net.Conn, error) {
 			return nil, err // too many open files, for one; the server waits and comes back
 		}
 	}
+}
+
+// loner is a listener that wakes one process of all that wait alone, at the price that
+// nothing else in this process gets on meanwhile.
+type loner interface {
+	AcceptAlone() (net.Conn, error)
+}
+
+func (g *gate) acceptInner() (net.Conn, error) {
+	if l, ok := g.Listener.(loner); ok && g.alone() {
+		return l.AcceptAlone()
+	}
+	return g.Listener.Accept()
+}
+
+// alone reports whether nobody in this pool waits for anything but this gate: a request,
+// a connection and another gate all depend on the runtime's poller.
+func (g *gate) alone() bool {
+	p := g.pool
+	return p.handlers.Load() == 0 && p.conns.len() == 0 && p.admission.onlyGate()
 }
 
 // enter waits until there is room for a connection, or until this gate's turn has come.
