@@ -23,13 +23,15 @@ examples/bench/handlers |                                                       
 server/frontends |                                                                 |
 server/servertest| server server/uwsgi stats                                       | $goleak
 server/forwarded |                                                                 |
-server           | server/config server/forwarded server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
+server/parking   | server/strict                                                   |
+server           | server/config server/forwarded server/parking server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
 server/config    |                                                                 | $toml
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
-worker           | worker/control worker/pool stats/scoreboard                     | $hclog
+worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog
+worker/accept    |                                                                 | $sys
 worker/control   |                                                                 | $sys
 worker/pool      | stats/scoreboard                                                |
 stats            |                                                                 | $sys
@@ -43,9 +45,11 @@ test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml $
 test_law="
 cmd/ostler       | server/servertest
 examples/*       | server/servertest stats server/uwsgi
+examples/bench   | server/servertest server/uwsgi
 server/frontends | server server/servertest server/uwsgi
 examples/chat    | server/servertest stats
 server           | server/servertest server/strict/malformed
+server/parking   | worker/pool stats/scoreboard
 server/strict    | server/strict/malformed
 master           | worker
 worker           | stats server/uwsgi

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/seed17661985/ostler/server/parking"
 	"github.com/seed17661985/ostler/server/strict"
 )
 
@@ -20,6 +21,7 @@ func newHTTPServer(srv *http.Server, log hclog.Logger) *httpServer {
 	next := srv.ConnState
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
 		strict.ConnState(c, state)
+		parking.ConnState(c, state)
 		if next != nil {
 			next(c, state)
 		}
@@ -27,13 +29,13 @@ func newHTTPServer(srv *http.Server, log hclog.Logger) *httpServer {
 	return &httpServer{Server: srv, log: log}
 }
 
-// Serve is http.Server's.
-func (s *httpServer) Serve(ln net.Listener) error {
-	return s.Server.Serve(strict.Listener(ln, strict.Options{
+// framed looks at what comes in by ln.
+func (s *httpServer) framed(ln net.Listener) net.Listener {
+	return strict.Listener(ln, strict.Options{
 		MaxHead:  s.MaxHeaderBytes,
 		HTTP2:    s.Protocols != nil && s.Protocols.UnencryptedHTTP2(),
 		OnRefuse: s.refused,
-	}))
+	})
 }
 
 // refused is one line for each: the request reaches neither the application nor

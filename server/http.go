@@ -3,9 +3,11 @@ package server
 import (
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed17661985/ostler/server/forwarded"
+	"github.com/seed17661985/ostler/server/parking"
 	"github.com/seed17661985/ostler/server/uwsgi"
 	"github.com/seed17661985/ostler/worker/pool"
 )
@@ -23,13 +25,16 @@ func Scheme(r *http.Request) string {
 // webServer is an httpServer for everybody who speaks HTTP, directly or through
 // a proxy that is trusted:
 //
-//	gate ─▶ PROXY header ─▶ strict ─▶ net/http ─▶ X-Forwarded-* ─▶ pool
-//	                                     └─▶ HTTP/2 ─┘
+//	gate ─▶ PROXY header ─▶ strict ─▶ parking ─▶ net/http ─▶ X-Forwarded-* ─▶ pool
+//	                                                └─▶ HTTP/2 ─┘
 type webServer struct {
 	*httpServer
 	h2       *http2
 	requests *pool.Pool
 	proxies  forwarded.Options
+
+	lot       *parking.Lot
+	returning sync.WaitGroup // serves what comes back from there
 }
 
 func (p protocols) webServer(h http.Handler, requests *pool.Pool) (*webServer, error) {
@@ -44,12 +49,14 @@ func (p protocols) webServer(h http.Handler, requests *pool.Pool) (*webServer, e
 		return nil, err
 	}
 	h2.install(s.Server)
-	return &webServer{s, h2, requests, forwarded.Options{
+	proxies := forwarded.Options{
 		Trust: trust, HeaderTimeout: s.ReadHeaderTimeout,
 		OnRefuse: func(peer net.Addr, err error) {
 			s.log.Warn("http connection refused", "peer", addrName(peer), "cause", err)
 		},
-	}}, nil
+	}
+	lot := parking.New(parking.Options{IdleTimeout: s.IdleTimeout})
+	return &webServer{httpServer: s, h2: h2, requests: requests, proxies: proxies, lot: lot}, nil
 }
 
 // linger is how long idle connections stay open in a drain, as package worker
@@ -61,12 +68,25 @@ func (p protocols) linger() time.Duration {
 // Serve is worker.Server's.
 func (s *webServer) Serve(ln net.Listener) error {
 	s.h2.watch(s.requests.Draining())
-	return s.httpServer.Serve(forwarded.Listener(ln, s.proxies))
+	s.returning.Go(func() { _ = s.Server.Serve(s.lot.Returning()) }) // until Close
+	s.returning.Go(s.rouse)
+	return s.Server.Serve(s.lot.Listener(s.framed(forwarded.Listener(ln, s.proxies))))
+}
+
+// rouse tells the lot that a drain begins.
+func (s *webServer) rouse() {
+	select {
+	case <-s.requests.Draining():
+		s.lot.Rouse()
+	case <-s.lot.Done():
+	}
 }
 
 // Close cuts every connection.
 func (s *webServer) Close() error {
 	err := s.Server.Close()
+	s.lot.Close()
+	s.returning.Wait()
 	s.h2.close()
 	return err
 }

@@ -227,6 +227,11 @@ func (c *Conn) fill() error {
 	return err
 }
 
+// Empty reports whether nothing of the next request was read. Only the reader may ask.
+func (c *Conn) Empty() bool {
+	return len(c.held) == 0 && c.end == nil && c.flood == 0 && (c.framer.phase == between || c.framer.phase == inHead)
+}
+
 // release lets everything through from now on, and first what is held.
 func (c *Conn) release() {
 	if c.end == nil {

@@ -120,6 +120,11 @@ func (p *Pool) ConnContext(ctx context.Context, nc net.Conn) context.Context {
 	if c == nil {
 		return ctx
 	}
+	if c.ctx.Context != nil {
+		// It came to its server a second time, and somebody may still hold the context of
+		// a request of the first.
+		return &connContext{Context: ctx, conn: c}
+	}
 	c.ctx.Context = ctx
 	return &c.ctx
 }
