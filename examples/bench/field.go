@@ -163,6 +163,14 @@ func (f *field) startNginx(workers int) error {
 	return err
 }
 
+// nginxEnded is nil while nginx lives, or is not needed.
+func (f *field) nginxEnded() error {
+	if f.nginx == nil {
+		return nil
+	}
+	return f.nginx.ended()
+}
+
 // nginxWords is what nginx has complained of, to stand beside a failure.
 func (f *field) nginxWords() error {
 	text, err := os.ReadFile(filepath.Join(f.dir, "nginx.error.log"))

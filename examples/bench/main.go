@@ -19,10 +19,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
 func main() {
+	// launch makes children die with the thread that started them: it has to be one that
+	// lives as long as the process.
+	runtime.LockOSThread()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	o, err := parseOptions(os.Args[1:])

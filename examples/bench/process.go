@@ -37,7 +37,7 @@ func launch(dir, name string, env []string, args ...string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = append(os.Environ(), env...)
 	// Not even a killed benchmark leaves servers behind that spoil the next one. The signal
-	// comes when the starting thread ends, and Go ends only threads that goroutines locked.
+	// comes when the starting thread ends, see main.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -73,11 +73,21 @@ func (p *process) until(ctx context.Context, attempt func() error) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended before it served (%w); its last words:\n%s", p.name, err, p.tail())
+			return errors.Join(err, p.ended())
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not serve: %w; its last words:\n%s", p.name, errors.Join(err, ctx.Err()), p.tail())
 		case <-again.C:
 		}
+	}
+}
+
+// ended is nil while the process lives, and else says how it ended and what it said.
+func (p *process) ended() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("%s ended (%v); its last words:\n%s", p.name, p.cmd.ProcessState, p.tail())
+	default:
+		return nil
 	}
 }
 

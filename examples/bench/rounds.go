@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,7 +46,7 @@ func (f *field) compete(ctx context.Context, c contest, rounds int) (outcome, er
 			s := servers[(i+round)%len(servers)]
 			got, err := f.measure(ctx, s, c)
 			if err != nil {
-				return o, fmt.Errorf("%s: %s: %w", s.name, c, err)
+				return o, fmt.Errorf("%s: %s: %w", s.name, c, errors.Join(err, s.tree(c.workload).ended(), f.nginxEnded()))
 			}
 			o.samples[s.name] = append(o.samples[s.name], got)
 		}
