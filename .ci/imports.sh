@@ -31,7 +31,7 @@ server/strict/malformed |                                                       
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
 worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog
-worker/accept    |                                                                 | $sys
+worker/accept    |                                                                 | $sys unsafe
 worker/control   |                                                                 | $sys
 worker/pool      | stats/scoreboard                                                |
 stats            |                                                                 | $sys

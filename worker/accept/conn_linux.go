@@ -6,8 +6,11 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Conn is an accepted connection. It stays out of the runtime's poller until a call has
@@ -18,12 +21,16 @@ type Conn struct {
 	peer  net.Addr
 	refs  refs // of those who use fd directly; who waits holds the file instead
 
+	fresh      atomic.Bool // nobody has waited for its first byte
+	promptness *promptness // of the listener's peers
+
 	mu              sync.Mutex
 	file            *os.File // nil until somebody had to wait
 	readBy, writeBy time.Time
 }
 
 // TryRead reads what is there: 0 and no error mean that nothing is. No deadline counts.
+// The first one gives the peer a moment, see promptness.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -31,7 +38,10 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 	if !c.refs.acquire() {
 		return 0, c.fail("read", net.ErrClosed)
 	}
-	n, err := retry(func() (int, error) { return syscall.Read(c.fd, p) })
+	n, err := retry(func() (int, error) { return rawRead(c.fd, p) })
+	if err == syscall.EAGAIN && c.fresh.Swap(false) && c.promptness.awaitFirst(c.fd) {
+		n, err = retry(func() (int, error) { return rawRead(c.fd, p) })
+	}
 	c.release()
 	switch {
 	case n > 0:
@@ -49,7 +59,7 @@ func (c *Conn) TryWrite(p []byte) (int, error) {
 	if !c.refs.acquire() {
 		return 0, c.fail("write", net.ErrClosed)
 	}
-	n, err := retry(func() (int, error) { return syscall.Write(c.fd, p) })
+	n, err := retry(func() (int, error) { return rawWrite(c.fd, p) })
 	c.release()
 	switch err {
 	case nil:
@@ -58,6 +68,22 @@ func (c *Conn) TryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	return 0, c.fail("write", os.NewSyscallError("write", err))
+}
+
+// TryWritev is TryWrite of several pieces, one behind the other.
+func (c *Conn) TryWritev(pieces [][]byte) (int, error) {
+	if !c.refs.acquire() {
+		return 0, c.fail("writev", net.ErrClosed)
+	}
+	n, err := retry(func() (int, error) { return unix.Writev(c.fd, pieces) })
+	c.release()
+	switch err {
+	case nil:
+		return n, nil
+	case syscall.EAGAIN:
+		return 0, nil
+	}
+	return 0, c.fail("writev", os.NewSyscallError("writev", err))
 }
 
 // Read is net.Conn's.
@@ -75,7 +101,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 func (c *Conn) awaitRead(p []byte) (n int, err error) {
 	err = c.wait("read", (syscall.RawConn).Read, func(fd int) (err error) {
-		n, err = retry(func() (int, error) { return syscall.Read(fd, p) })
+		n, err = retry(func() (int, error) { return rawRead(fd, p) })
 		return err
 	})
 	if err == nil && n == 0 {
@@ -100,7 +126,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) writeRest(p []byte) (total int, err error) {
 	for {
 		err := c.wait("write", (syscall.RawConn).Write, func(fd int) error {
-			n, err := retry(func() (int, error) { return syscall.Write(fd, p[total:]) })
+			n, err := retry(func() (int, error) { return rawWrite(fd, p[total:]) })
 			total += max(n, 0)
 			return err
 		})
@@ -280,11 +306,5 @@ func retry(f func() (int, error)) (int, error) {
 	}
 }
 
-// closeFD does without telling the scheduler: closing a socket that nobody lingers for
-// does not wait.
-func closeFD(fd int) error {
-	if _, _, err := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); err != 0 {
-		return os.NewSyscallError("close", err)
-	}
-	return nil
-}
+// closeFD closes what nobody lingers for, so that it does not wait.
+func closeFD(fd int) error { return os.NewSyscallError("close", rawClose(fd)) }

@@ -44,6 +44,7 @@ type Listener struct {
 	alone     *aloneWait
 	shared    *sharedWait
 	backlog   backlog
+	peers     promptness
 
 	mu sync.Mutex
 	by time.Time // the deadline
@@ -171,21 +172,25 @@ func (l *Listener) try() (net.Conn, error) {
 	}
 }
 
-// accept4 does without telling the scheduler, as it never waits.
 func (l *Listener) accept4() (*Conn, error) {
-	const flags = syscall.SOCK_NONBLOCK | syscall.SOCK_CLOEXEC
 	if l.tcp {
-		fd, peer, err := syscall.Accept4(l.fd, flags)
+		fd, peer, err := syscall.Accept4(l.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		if err != nil {
 			return nil, err
 		}
-		return &Conn{fd: fd, local: l.addr, peer: tcpAddr(peer)}, nil
+		return l.newConn(fd, tcpAddr(peer)), nil
 	}
-	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), 0, 0, flags, 0, 0)
-	if errno != 0 {
-		return nil, errno
+	fd, err := rawAccept(l.fd)
+	if err != nil {
+		return nil, err
 	}
-	return &Conn{fd: int(fd), local: l.addr, peer: l.unnamed}, nil
+	return l.newConn(fd, l.unnamed), nil
+}
+
+func (l *Listener) newConn(fd int, peer net.Addr) *Conn {
+	c := &Conn{fd: fd, local: l.addr, peer: peer, promptness: &l.peers}
+	c.fresh.Store(true)
+	return c
 }
 
 // SetDeadline limits Accept, as it does that of *net.TCPListener and *net.UnixListener.

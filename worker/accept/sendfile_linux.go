@@ -55,24 +55,34 @@ func regularFile(r io.Reader) (syscall.RawConn, bool) {
 // sendfile copies from the file's own offset, which moves along.
 func (c *Conn) sendfile(src syscall.RawConn, limit int64) (total int64, err error) {
 	used := src.Control(func(from uintptr) {
-		for total < limit && err == nil {
-			n := 0
-			err = c.wait("sendfile", (syscall.RawConn).Write, func(to int) (errno error) {
-				n, errno = retry(func() (int, error) {
-					return syscall.Sendfile(to, int(from), nil, int(min(limit-total, sendfileMost)))
-				})
-				return errno
-			})
-			if n <= 0 {
-				return // its end, or an error
-			}
-			total += int64(n)
+		for n := 1; n > 0 && total < limit && err == nil; total += int64(n) {
+			n, err = c.sendPart(int(from), int(min(limit-total, sendfileMost)))
 		}
 	})
 	if err == nil {
 		err = used
 	}
 	return total, err
+}
+
+// sendPart is one call that copies something, or nothing at the end of the file.
+func (c *Conn) sendPart(from, most int) (n int, err error) {
+	send := func(to int) (err error) {
+		n, err = retry(func() (int, error) { return syscall.Sendfile(to, from, nil, most) })
+		n = max(n, 0)
+		return err
+	}
+	if c.inTime(&c.writeBy) && c.refs.acquire() {
+		err = send(c.fd)
+		c.release()
+		if err == nil {
+			return n, nil
+		}
+		if err != syscall.EAGAIN {
+			return n, c.fail("sendfile", os.NewSyscallError("sendfile", err))
+		}
+	}
+	return n, c.wait("sendfile", (syscall.RawConn).Write, send)
 }
 
 // writerOnly hides ReadFrom from io.Copy, which would call it again.
