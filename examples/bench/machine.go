@@ -18,6 +18,7 @@ import (
 type machine struct {
 	cpu, kernel, system string
 	memory              uint64 // bytes
+	load                string // averages before the start: what else ran beside the benchmark
 	versions            []version
 }
 
@@ -41,6 +42,11 @@ func describe(ctx context.Context, dir string) (machine, error) {
 		return m, err
 	}
 	m.memory = kilobytes << 10
+	averages, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return m, err
+	}
+	m.load = strings.Join(strings.Fields(string(averages))[:3], ", ")
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return m, err

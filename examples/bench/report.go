@@ -35,6 +35,7 @@ func (r *report) document(chosen []peer) string {
 	fmt.Fprintf(&b, "Command: `%s`, on %s, in %s.\n\n", r.options.command(), r.began.UTC().Format("2006-01-02 15:04 UTC"),
 		r.took.Round(1e9))
 	fmt.Fprintf(&b, "- Machine: %s, %.0f GiB, %s, Linux %s\n", r.machine.cpu, mebi(r.machine.memory)/1024, r.machine.system, r.machine.kernel)
+	fmt.Fprintf(&b, "- Load averages before the start, of 1, 5 and 15 minutes: %s\n", r.machine.load)
 	for _, v := range r.machine.versions {
 		fmt.Fprintf(&b, "- %s: %s\n", v.what, v.version)
 	}
