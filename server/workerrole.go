@@ -24,6 +24,7 @@ func runWorker(apps []App) error {
 	if err != nil {
 		return err
 	}
+	_ = giveWay() // where it is forbidden, the worker is as good, but slower under load
 	return worker.Run(context.Background(), worker.Options{
 		Conn:    conn,
 		BuildID: buildID(),
