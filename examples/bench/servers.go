@@ -39,6 +39,18 @@ func ostler(socket string, processes int, keys ...string) func(place) (map[strin
 	}
 }
 
+// onOneCPU is for what is asked of a process, not of the machine.
+func onOneCPU(commands func(place) (map[string]command, error)) func(place) (map[string]command, error) {
+	return func(at place) (map[string]command, error) {
+		list, err := commands(at)
+		for name, c := range list {
+			c.args = append([]string{"taskset", "-c", "0"}, c.args...)
+			list[name] = c
+		}
+		return list, err
+	}
+}
+
 func (at place) config() string { return at.file(".toml") }
 
 func netHTTP(flags ...string) func(place) (map[string]command, error) {
