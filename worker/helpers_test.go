@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(control.EnvVar) != "" {
 		os.Exit(beWorker())
 	}
+	if socket := os.Getenv(askEnv); socket != "" {
+		os.Exit(beClient(socket))
+	}
 	goleak.VerifyTestMain(m)
 }
 

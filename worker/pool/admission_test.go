@@ -20,8 +20,8 @@ func checkHammered(t *testing.T, p *Pool, inside *peak, requests uint64) {
 		t.Errorf("only %d of %d slots were ever used at once", got, slots)
 	}
 	total := p.opts.Page.Totals()
-	if total.Requests != requests || total.Rejected != 0 {
-		t.Errorf("%d requests counted, %d rejected; want %d and none", total.Requests, total.Rejected, requests)
+	if total.Requests != requests || total.Rejects.Total() != 0 {
+		t.Errorf("%d requests counted, %d rejected; want %d and none", total.Requests, total.Rejects.Total(), requests)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 		if waited := time.Since(began); waited != 1500*time.Millisecond {
 			t.Errorf("waited %s", waited)
 		}
-		if got := p.opts.Page.Totals().Rejected; got != 1 {
+		if got := p.opts.Page.Totals().Rejects.Total(); got != 1 {
 			t.Errorf("%d rejected", got)
 		}
 		h.release <- struct{}{}
@@ -253,7 +253,7 @@ func TestClientThatLeavesTheQueueTakesNoSlot(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if total := p.opts.Page.Totals(); total.Requests != 1 || total.Rejected != 0 {
+		if total := p.opts.Page.Totals(); total.Requests != 1 || total.Rejects.Total() != 0 {
 			t.Errorf("counted %+v", total)
 		}
 	})

@@ -1,0 +1,6 @@
+//go:build race
+
+package worker
+
+// The race detector makes sync.Pool forget things on purpose.
+const forgetful = true
