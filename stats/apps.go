@@ -9,15 +9,26 @@ type App struct {
 	Mountpoint string // path prefix without a slash at its end; "" is the root
 }
 
-// AppCounters is what an app has done so far. Each only grows.
+// AppCounters is what an app has done so far. Each only grows. The fields are those of
+// Counters.
 type AppCounters struct {
 	Requests   uint64
 	Exceptions uint64
+	Busy       uint64
+	Status     [6]uint64
+	Latency    [NumBuckets]uint64
+	Rejects    Rejects
 }
 
 // Add sums field by field.
 func (c AppCounters) Add(o AppCounters) AppCounters {
-	return AppCounters{c.Requests + o.Requests, c.Exceptions + o.Exceptions}
+	c.Requests += o.Requests
+	c.Exceptions += o.Exceptions
+	c.Busy += o.Busy
+	grow(c.Status[:], o.Status[:])
+	grow(c.Latency[:], o.Latency[:])
+	grow(c.Rejects[:], o.Rejects[:])
+	return c
 }
 
 // PlusApps adds what the apps of a process have done, under the same terms as Plus. Apps
@@ -56,6 +67,9 @@ func (w *Worker) FillApps(l Ledger, known []App, mounted []AppStats) {
 			}
 		}
 		row.ID, row.Requests, row.Exceptions = id, c.Requests, c.Exceptions
+		row.RunningTime = microseconds(c.Busy)
+		row.StatusCodes, row.Latency = statusCodes(c.Status), latency(c.Latency, c.Busy)
+		row.Rejected, row.Rejects = c.Rejects.Total(), c.Rejects.row()
 		w.Apps = append(w.Apps, row)
 	}
 	w.Unmounted = l.Apps[App{}].Requests

@@ -11,7 +11,6 @@ type Counters struct {
 	Exceptions  uint64 // handlers that panicked
 	ReadErrors  uint64
 	WriteErrors uint64
-	Rejected    uint64 // answered 503 because no slot came free in time
 	Upgrades    uint64 // connections that became something else, a websocket say
 	Rx          uint64 // bytes received
 	Tx          uint64 // bytes sent, heads included
@@ -19,6 +18,26 @@ type Counters struct {
 
 	Status  [6]uint64          // answers by class: 1 is 1xx, 5 is 5xx, 0 anything else
 	Latency [NumBuckets]uint64 // requests by duration, see BucketBounds
+
+	// What belongs to no slot.
+	Rejects Rejects
+	Waits   [NumBuckets]uint64 // requests that had to wait for a slot, by how long
+	Waited  uint64             // nanoseconds they did
+	Runtime
+}
+
+// Runtime is what a process has cost so far, in nanoseconds where nothing is said.
+type Runtime struct {
+	CPUUser   uint64
+	CPUSystem uint64
+	GCCycles  uint64 // a number
+	GCPause   uint64
+	GCCPU     uint64
+}
+
+// Add sums field by field.
+func (r Runtime) Add(o Runtime) Runtime {
+	return Runtime{r.CPUUser + o.CPUUser, r.CPUSystem + o.CPUSystem, r.GCCycles + o.GCCycles, r.GCPause + o.GCPause, r.GCCPU + o.GCCPU}
 }
 
 // Add sums field by field.
@@ -27,18 +46,24 @@ func (c Counters) Add(o Counters) Counters {
 	c.Exceptions += o.Exceptions
 	c.ReadErrors += o.ReadErrors
 	c.WriteErrors += o.WriteErrors
-	c.Rejected += o.Rejected
 	c.Upgrades += o.Upgrades
 	c.Rx += o.Rx
 	c.Tx += o.Tx
 	c.Busy += o.Busy
-	for i, n := range o.Status {
-		c.Status[i] += n
-	}
-	for i, n := range o.Latency {
-		c.Latency[i] += n
-	}
+	c.Waited += o.Waited
+	c.Runtime = c.Runtime.Add(o.Runtime)
+	grow(c.Status[:], o.Status[:])
+	grow(c.Latency[:], o.Latency[:])
+	grow(c.Rejects[:], o.Rejects[:])
+	grow(c.Waits[:], o.Waits[:])
 	return c
+}
+
+// grow adds by to sum, place by place.
+func grow(sum, by []uint64) {
+	for i, n := range by {
+		sum[i] += n
+	}
 }
 
 // StatusClass is the index of Counters.Status for a status code.

@@ -8,44 +8,49 @@ import (
 	"time"
 )
 
-// numbers lists every number of c, so that no test forgets a field added later.
-func numbers(c Counters) []uint64 {
-	var list []uint64
-	v := reflect.ValueOf(c)
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Array {
-			for j := range f.Len() {
-				list = append(list, f.Index(j).Uint())
-			}
-		} else {
-			list = append(list, f.Uint())
+// each calls f with every number of the struct that v is, so that no test forgets a field
+// added later.
+func each(v reflect.Value, f func(reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			each(v.Field(i), f)
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			each(v.Index(i), f)
+		}
+	default:
+		f(v)
 	}
+}
+
+func numbers[C Counters | AppCounters](c C) []uint64 {
+	var list []uint64
+	each(reflect.ValueOf(c), func(v reflect.Value) { list = append(list, v.Uint()) })
 	return list
 }
 
-// grow adds up to limit-1 to every number of c.
-func grow(c Counters, rng *rand.Rand, limit uint64) Counters {
-	v := reflect.ValueOf(&c).Elem()
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Array {
-			for j := range f.Len() {
-				f.Index(j).SetUint(f.Index(j).Uint() + rng.Uint64N(limit))
-			}
-		} else {
-			f.SetUint(f.Uint() + rng.Uint64N(limit))
-		}
-	}
+// work adds up to limit-1 to every number of c.
+func work[C Counters | AppCounters](c C, rng *rand.Rand, limit uint64) C {
+	each(reflect.ValueOf(&c).Elem(), func(v reflect.Value) { v.SetUint(v.Uint() + rng.Uint64N(limit)) })
 	return c
 }
 
 func TestAddSumsEveryField(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	a, b := grow(Counters{}, rng, 1<<40), grow(Counters{}, rng, 1<<40)
+	a, b := work(Counters{}, rng, 1<<40), work(Counters{}, rng, 1<<40)
 	sum, na, nb := numbers(a.Add(b)), numbers(a), numbers(b)
 	for i := range sum {
 		if sum[i] != na[i]+nb[i] {
 			t.Errorf("number %d: %d + %d = %d", i, na[i], nb[i], sum[i])
+		}
+	}
+	p, q := work(AppCounters{}, rng, 1<<40), work(AppCounters{}, rng, 1<<40)
+	sum, na, nb = numbers(p.Add(q)), numbers(p), numbers(q)
+	for i := range sum {
+		if sum[i] != na[i]+nb[i] {
+			t.Errorf("number %d of an app: %d + %d = %d", i, na[i], nb[i], sum[i])
 		}
 	}
 }
@@ -96,9 +101,9 @@ type process struct {
 
 func (p *process) work(rng *rand.Rand) {
 	for i := range p.rows {
-		p.rows[i] = grow(p.rows[i], rng, 3)
+		p.rows[i] = work(p.rows[i], rng, 3)
 	}
-	p.total = grow(Counters{}, rng, 1) // rejections and the like belong to no row
+	p.total = work(Counters{}, rng, 1) // rejections and the like belong to no row
 	for _, r := range p.rows {
 		p.total = p.total.Add(r)
 	}

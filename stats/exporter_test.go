@@ -100,7 +100,7 @@ func TestUWSGIExporterReadsTheNumbersItExpects(t *testing.T) {
 			SignalQueue: 3, Status: "busy", RSS: 1 << 20, VSZ: 1 << 30, RunningTime: 7000, LastSpawn: 1700000000,
 			RespawnCount: 2, TX: 6, AvgRt: 700,
 			Apps: []exporterApp{{
-				ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv",
+				ID: 1, Modifier1: 30, Mountpoint: "/shop", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv",
 			}},
 			Cores: []exporterCore{idle, busy},
 		}},

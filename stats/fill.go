@@ -4,22 +4,34 @@ import "time"
 
 // Fill derives all that follows from a worker's lifetime counters, one row per core, and
 // the requests it is handling. PID must be set before. What only the master knows is
-// left to it: ID, Accepting, DeltaRequests, memory, spawns, state, Upgraded. So is AvgRT, if it was
+// left to it: ID, Accepting, DeltaRequests, memory, spawns, exits, state, Upgraded, Queued, and
+// what of Process is the present one's. So is AvgRT, if it was
 // set to the process's moving average; otherwise it becomes the lifetime mean. The
 // apps are FillApps's.
 func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now time.Time) {
-	w.Requests, w.Exceptions, w.Rejected = c.Requests, c.Exceptions, c.Rejected
+	w.Requests, w.Exceptions = c.Requests, c.Exceptions
+	w.Rejected, w.Rejects = c.Rejects.Total(), c.Rejects.row()
 	w.Tx, w.Rx, w.Upgrades = c.Tx, c.Rx, c.Upgrades
-	w.RunningTime = c.Busy / uint64(time.Microsecond)
+	w.RunningTime = microseconds(c.Busy)
 	if w.AvgRT == 0 && c.Requests > 0 {
 		w.AvgRT = w.RunningTime / c.Requests
 	}
 	w.StatusCodes = statusCodes(c.Status)
-	w.Latency = latency(c.Latency)
+	w.Latency = latency(c.Latency, c.Busy)
+	w.QueueWait = latency(c.Waits, c.Waited)
+	w.Process.fill(c.Runtime)
 	w.Cores = coreList(cores, inflight)
 	w.InFlight = requests(inflight, now)
 	w.Status = status(w.PID, len(inflight))
 }
+
+// fill leaves alone what is of the present process only.
+func (p *ProcessStats) fill(r Runtime) {
+	p.CPUUser, p.CPUSystem = microseconds(r.CPUUser), microseconds(r.CPUSystem)
+	p.GCCycles, p.GCPause, p.GCCPU = r.GCCycles, microseconds(r.GCPause), microseconds(r.GCCPU)
+}
+
+func microseconds(ns uint64) uint64 { return ns / uint64(time.Microsecond) }
 
 func status(pid, inflight int) Status {
 	switch {
@@ -59,11 +71,14 @@ func statusCodes(n [6]uint64) StatusCodes {
 	return StatusCodes{Informational: n[1], Successful: n[2], Redirection: n[3], ClientError: n[4], ServerError: n[5], Other: n[0]}
 }
 
-func latency(n [NumBuckets]uint64) Latency {
+func latency(n [NumBuckets]uint64, sum uint64) Latency {
 	upper := bounds()
 	l := Latency{
-		P50: quantile(n, 50), P90: quantile(n, 90), P99: quantile(n, 99),
+		P50: quantile(n, 50), P90: quantile(n, 90), P99: quantile(n, 99), Sum: microseconds(sum),
 		Bounds: make([]uint64, len(upper)), Buckets: n[:],
+	}
+	for _, k := range n {
+		l.Count += k
 	}
 	for i, b := range upper {
 		l.Bounds[i] = uint64(b.Microseconds())

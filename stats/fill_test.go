@@ -8,7 +8,7 @@ import (
 
 func TestFillDerivesAWorker(t *testing.T) {
 	c := Counters{
-		Requests: 4, Exceptions: 1, ReadErrors: 9, WriteErrors: 8, Rejected: 3, Upgrades: 2, Rx: 50, Tx: 60,
+		Requests: 4, Exceptions: 1, ReadErrors: 9, WriteErrors: 8, Rejects: Rejects{2, 1}, Upgrades: 2, Rx: 50, Tx: 60,
 		Busy: uint64(10 * time.Millisecond), Status: [6]uint64{6, 1, 2, 3, 4, 5},
 	}
 	c.Latency[LatencyBucket(2*time.Millisecond)] = 4
@@ -94,7 +94,7 @@ func TestQuantiles(t *testing.T) {
 		{"no overflow", at(0, 1<<63, 1, 1<<63), 100, 220, 247},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := latency(c.n)
+			l := latency(c.n, 0)
 			if l.P50 != c.p50 || l.P90 != c.p90 || l.P99 != c.p99 {
 				t.Errorf("p50 %d p90 %d p99 %d, want %d %d %d", l.P50, l.P90, l.P99, c.p50, c.p90, c.p99)
 			}
@@ -105,11 +105,14 @@ func TestQuantiles(t *testing.T) {
 func TestLatencyExplainsItself(t *testing.T) {
 	var n [NumBuckets]uint64
 	n[0], n[NumBuckets-1] = 3, 4
-	l := latency(n)
+	l := latency(n, 9_999)
 	if len(l.Bounds) != NumBuckets-1 || l.Bounds[0] != 100 || l.Bounds[NumBuckets-2] != 60_000_000 {
 		t.Errorf("bounds %v", l.Bounds)
 	}
 	if len(l.Buckets) != NumBuckets || l.Buckets[0] != 3 || l.Buckets[NumBuckets-1] != 4 {
 		t.Errorf("buckets %v", l.Buckets)
+	}
+	if l.Count != 7 || l.Sum != 9 {
+		t.Errorf("%d durations of %d µs together, want 7 of 9", l.Count, l.Sum)
 	}
 }

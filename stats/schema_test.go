@@ -53,9 +53,12 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top":    {"build", "generation", "last_reload", "ostler", "ready", "state"},
-		"app":    {"module", "mounted"},
-		"worker": {"generation", "heartbeat_age_ms", "in_flight", "last_exit", "latency", "rejected", "rx", "state", "status_codes", "unmounted", "upgraded", "upgrades"},
+		"top": {"build", "config_file", "generation", "last_reload", "ostler", "ready", "reloads", "started_at", "state"},
+		"app": {"latency", "module", "mounted", "rejected", "rejects", "running_time", "status_codes"},
+		"worker": {
+			"generation", "heartbeat_age_ms", "in_flight", "last_exit", "last_exit_reason", "latency", "process", "queue_wait", "queued",
+			"rejected", "rejects", "restarts", "rx", "state", "status_codes", "unmounted", "upgraded", "upgrades",
+		},
 	}
 }
 
@@ -66,21 +69,30 @@ func start() time.Time { return time.Unix(1700000000, 0) }
 func full() Snapshot {
 	w := Worker{
 		ID: 1, PID: 4711, Accepting: 1, DeltaRequests: 3, HarakiriCount: 1, Signals: 2, SignalQueue: 3, RSS: 1 << 20, VSZ: 1 << 30,
-		LastSpawn: start().Unix(), RespawnCount: 2, Generation: 4, State: "ready", LastExit: "signal: killed", Upgraded: 7, Unmounted: 5,
-		HeartbeatAgeMS: 300,
-		Apps:           []AppStats{{ID: 1, Modifier1: 30, Mountpoint: "/", StartupTime: 2, Requests: 10, Exceptions: 1, Chdir: "/srv", Module: "shop", Mounted: 1}},
+		LastSpawn: start().Unix(), RespawnCount: 2, Generation: 4, State: "ready", LastExit: "signal: killed", Upgraded: 7,
+		HeartbeatAgeMS: 300, LastExitReason: ExitSignal.String(), Restarts: Exits{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}.Restarts(), Queued: 2,
+		Process: ProcessStats{OpenFDs: 1, MaxFDs: 2, Threads: 3, Goroutines: 4, Heap: 5},
 	}
-	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Rejected: 4, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
+	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}
-	c.Latency[3] = 10
+	c.Latency[3], c.Waits[9], c.Waited = 10, 11, 12_000_000
+	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7}
+	c.Runtime = Runtime{CPUUser: 21_000, CPUSystem: 22_000, GCCycles: 23, GCPause: 24_000, GCCPU: 25_000}
 	running := InFlight{Slot: 1, ID: 99, Start: start(), Method: "GET", Path: "/a", Peer: "10.0.0.1:5"}
 	w.Fill(c, []Counters{c, c}, []InFlight{running}, start().Add(1500*time.Millisecond))
+	shop := App{Name: "shop", Mountpoint: "/shop"}
+	done := AppCounters{Requests: 10, Exceptions: 1, Busy: 7_000_000, Status: c.Status, Latency: c.Latency, Rejects: c.Rejects}
+	known := []App{{Name: "other"}, shop} // so that its id is not zero
+	w.FillApps(Ledger{}.PlusApps([]App{shop, {}}, []AppCounters{done, {Requests: 5}}), known, []AppStats{{
+		Modifier1: 30, Mountpoint: shop.Mountpoint, StartupTime: 2, Chdir: "/srv", Module: shop.Name,
+	}})
 	return Snapshot{
 		Version: "1", ListenQueue: 2, ListenQueueErrors: 1, SignalQueue: 1, Load: 2, PID: 1, UID: 1, GID: 1, Cwd: "/",
 		Locks:   []map[string]int{{"user 0": 0}},
 		Sockets: []Socket{{Name: "@a", Proto: "uwsgi", Queue: 1, MaxQueue: 128, Shared: 1, CanOffload: 1}},
 		Workers: []Worker{w},
 		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1,
+		StartedAt: start().Unix(), ConfigFile: "/srv/app.toml", Reloads: Reloads{OK: 1, Rejected: 2, RolledBack: 3},
 		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Began: start().Unix(), TookMS: 40},
 	}
 }

@@ -32,7 +32,18 @@ type Snapshot struct {
 	State      string `json:"state"`      // of the master
 	Ready      int    `json:"ready"`      // workers that are ready
 
+	StartedAt  int64   `json:"started_at"`  // epoch seconds, of the master
+	ConfigFile string  `json:"config_file"` // "" without one
+	Reloads    Reloads `json:"reloads"`
+
 	LastReload *LastReload `json:"last_reload,omitempty"` // not there before the first
+}
+
+// Reloads counts reloads by how they ended.
+type Reloads struct {
+	OK         uint64 `json:"ok"`
+	Rejected   uint64 `json:"rejected"`    // no worker of the new program ever served
+	RolledBack uint64 `json:"rolled_back"` // some did, and were taken back
 }
 
 // LastReload is how the last reload ended.
@@ -101,9 +112,9 @@ type Worker struct {
 
 	// Ours.
 	Generation  int           `json:"generation"`
-	State       string        `json:"state"` // of the process
-	Rx          uint64        `json:"rx"`    // bytes
-	Rejected    uint64        `json:"rejected"`
+	State       string        `json:"state"`     // of the process
+	Rx          uint64        `json:"rx"`        // bytes
+	Rejected    uint64        `json:"rejected"`  // the sum of Rejects
 	Unmounted   uint64        `json:"unmounted"` // requests that no app is there for, answered 404
 	Upgraded    uint64        `json:"upgraded"`  // connections open now that are no requests any more, websockets say
 	Upgrades    uint64        `json:"upgrades"`  // that there have been
@@ -111,6 +122,13 @@ type Worker struct {
 	Latency     Latency       `json:"latency"`
 	InFlight    List[Request] `json:"in_flight"`
 	LastExit    string        `json:"last_exit"` // how the process before this one ended
+
+	LastExitReason string       `json:"last_exit_reason"` // the same as one of the keys of Restarts; "" before the first
+	Restarts       Restarts     `json:"restarts"`         // ends of the worker's processes
+	Rejects        RejectStats  `json:"rejects"`
+	Queued         int          `json:"queued"`     // requests that wait for a slot now, inside the process
+	QueueWait      Latency      `json:"queue_wait"` // of those that had to, whether they got one or not
+	Process        ProcessStats `json:"process"`
 
 	// HeartbeatAgeMS is how long ago the process last gave a sign of life, which it does
 	// every second; since its spawn if it gave none. 0 without a process.
@@ -128,8 +146,28 @@ type AppStats struct {
 	Chdir       string `json:"chdir"`
 
 	// Ours.
-	Module  string `json:"module"`  // name of the app
-	Mounted int    `json:"mounted"` // 0: only earlier processes had it
+	Module      string      `json:"module"`       // name of the app
+	Mounted     int         `json:"mounted"`      // 0: only earlier processes had it
+	RunningTime uint64      `json:"running_time"` // microseconds in requests
+	StatusCodes StatusCodes `json:"status_codes"`
+	Latency     Latency     `json:"latency"`
+	Rejected    uint64      `json:"rejected"` // the sum of Rejects
+	Rejects     RejectStats `json:"rejects"`  // of requests for its place; those nobody could read are the worker's alone
+}
+
+// ProcessStats is what a worker's process costs. What only grows counts all the processes
+// the worker has had; the rest is of the present one, and 0 without one.
+type ProcessStats struct {
+	CPUUser    uint64 `json:"cpu_user"`   // microseconds
+	CPUSystem  uint64 `json:"cpu_system"` // microseconds
+	OpenFDs    int    `json:"open_fds"`
+	MaxFDs     uint64 `json:"max_fds"`
+	Threads    int    `json:"threads"` // of the operating system
+	Goroutines uint64 `json:"goroutines"`
+	Heap       uint64 `json:"heap"` // bytes of live objects and of those not swept yet
+	GCCycles   uint64 `json:"gc_cycles"`
+	GCPause    uint64 `json:"gc_pause"` // microseconds the world stood still
+	GCCPU      uint64 `json:"gc_cpu"`   // microseconds
 }
 
 // Core is uWSGI's name for what we call a slot. Vars stays empty for ever: uWSGI puts the
@@ -177,6 +215,8 @@ type Latency struct {
 	P50     uint64       `json:"p50"`
 	P90     uint64       `json:"p90"`
 	P99     uint64       `json:"p99"`
+	Count   uint64       `json:"count"`   // the sum of Buckets
+	Sum     uint64       `json:"sum"`     // of all durations
 	Bounds  List[uint64] `json:"bounds"`  // inclusive upper bounds of all buckets but the last
 	Buckets List[uint64] `json:"buckets"` // one more than Bounds
 }

@@ -24,7 +24,7 @@ func (f fixed) Snapshot() stats.Snapshot { return stats.Snapshot(f) }
 func sample() fixed {
 	at := time.Unix(1700000000, 0)
 	busy := stats.Worker{ID: 1, PID: 4711, RSS: 1 << 20, RespawnCount: 3, Accepting: 1, Upgraded: 7}
-	c := stats.Counters{Requests: 21, Exceptions: 1, Rejected: 2, Upgrades: 9, Rx: 300, Tx: 400, Busy: 1_500_000_000}
+	c := stats.Counters{Requests: 21, Exceptions: 1, Rejects: stats.Rejects{2}, Upgrades: 9, Rx: 300, Tx: 400, Busy: 1_500_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}
 	c.Latency[0], c.Latency[2], c.Latency[stats.NumBuckets-1] = 10, 5, 6
 	busy.Fill(c, []stats.Counters{c, {}}, []stats.InFlight{{Slot: 1, ID: 5, Start: at, Path: "/x"}}, at)

@@ -127,7 +127,7 @@ func (p *Page) Rows() []stats.Counters {
 
 // Totals sums the rows and adds what belongs to no slot.
 func (p *Page) Totals() stats.Counters {
-	total := stats.Counters{Rejected: p.head.rejected.Load(), Upgrades: p.head.upgrades.Load()}
+	total := stats.Counters{Rejects: stats.Rejects{p.head.rejected.Load()}, Upgrades: p.head.upgrades.Load()}
 	for i := range p.slots {
 		total = total.Add(p.slots[i].counters())
 	}

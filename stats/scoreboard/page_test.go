@@ -78,8 +78,8 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 	worker.Beat(now)
 	worker.AddRejected(2)
 	begin(worker.Slot(4), 9)
-	if master.State() != 3 || !master.Heartbeat().Equal(now) || master.Totals().Rejected != 2 {
-		t.Errorf("state %d, heartbeat %v, rejected %d", master.State(), master.Heartbeat(), master.Totals().Rejected)
+	if master.State() != 3 || !master.Heartbeat().Equal(now) || master.Totals().Rejects.Total() != 2 {
+		t.Errorf("state %d, heartbeat %v, rejected %d", master.State(), master.Heartbeat(), master.Totals().Rejects.Total())
 	}
 	if list := master.InFlight(); len(list) != 1 || list[0].Slot != 4 || !master.Slot(4).InUse() || master.Slot(3).InUse() {
 		t.Errorf("in flight: %+v", list)

@@ -42,7 +42,7 @@ func TestEveryCounterGoesToItsPlace(t *testing.T) {
 	if rows[1] != want || rows[0] != (stats.Counters{}) {
 		t.Errorf("rows\n%+v, want\n%+v", rows, want)
 	}
-	want.Rejected = 7
+	want.Rejects[0] = 7
 	if got := p.Totals(); got != want {
 		t.Errorf("totals\n%+v, want\n%+v", got, want)
 	}
