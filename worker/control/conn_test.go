@@ -35,6 +35,9 @@ func everyMessage() []Message {
 		Setup{},
 		Drain{Timeout: time.Minute, Linger: time.Second},
 		Reopen{},
+		Gather{ID: 7, Timeout: 2 * time.Second},
+		Metrics{ID: 1<<64 - 1, More: true, Partial: true, Data: []byte("\x00{\xff")},
+		Metrics{},
 	}
 }
 
@@ -133,6 +136,7 @@ func TestMalformedFramesAreRefused(t *testing.T) {
 		{"not JSON", frame(2, "{"), "decode control.Ready"},
 		{"empty", frame(2, ""), "decode control.Ready"},
 		{"two values", frame(2, "{}{}"), "decode control.Ready"},
+		{"metrics without a head", frame(5, "12345678"), "decode control.Metrics: 8 bytes"},
 		{"wrong type", frame(66, `{"Timeout":"30s"}`), "decode control.Drain"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,8 +3,8 @@
 // master say to each other.
 //
 //	master                    socketpair, fd 3                       worker
-//	  ── Setup, Drain, Reopen ─────────────────────────────────────▶
-//	  ◀───────────────────────────── Hello, Ready, Failed, Retire ──
+//	  ── Setup, Drain, Reopen, Gather ─────────────────────────────▶
+//	  ◀──────────────────── Hello, Ready, Failed, Retire, Metrics ──
 //
 // It promises: a frame's length is checked before anything is allocated for it; a kind
 // this build does not know is skipped and counted, so either side may be newer; Send
@@ -34,5 +34,5 @@ const (
 	FirstSocketFD = 5 // socket i of Setup is 5+i; 5+n, after n sockets, is the pinned executable
 )
 
-// MaxFrame is the largest JSON body of a frame.
+// MaxFrame is the largest body of a frame.
 const MaxFrame = 1 << 20

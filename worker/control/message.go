@@ -12,14 +12,16 @@ import (
 type kind uint8
 
 const (
-	kindHello  kind = 1 // {"Version":1,"PID":4711,"Build":"..."}
-	kindReady  kind = 2 // {}
-	kindFailed kind = 3 // {"Stage":"build","Err":"..."}
-	kindRetire kind = 4 // {"Reason":"..."}
+	kindHello   kind = 1 // {"Version":1,"PID":4711,"Build":"..."}
+	kindReady   kind = 2 // {}
+	kindFailed  kind = 3 // {"Stage":"build","Err":"..."}
+	kindRetire  kind = 4 // {"Reason":"..."}
+	kindMetrics kind = 5 // ID u64, flags u8, data
 
 	kindSetup  kind = 65 // {"Slot":1,"Generation":1,"Sockets":[...],"Config":...,"Mercy":ns,"Linger":ns}
 	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns}
 	kindReopen kind = 67 // {}
+	kindGather kind = 68 // {"ID":1,"Timeout":ns}
 )
 
 // Message is one of the structs below; no other type can be sent.
@@ -86,8 +88,11 @@ func (Setup) kind() kind  { return kindSetup }
 func (Drain) kind() kind  { return kindDrain }
 func (Reopen) kind() kind { return kindReopen }
 
-// encode gives the JSON body of m.
+// encode gives the body of m.
 func encode(m Message) ([]byte, error) {
+	if m, ok := m.(Metrics); ok {
+		return m.encode()
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // six bytes for each < would eat into MaxFrame for nothing
@@ -118,6 +123,10 @@ func decode(k kind, body []byte) (m Message, known bool, err error) {
 		m, err = as[Drain](body)
 	case kindReopen:
 		m, err = as[Reopen](body)
+	case kindGather:
+		m, err = as[Gather](body)
+	case kindMetrics:
+		m, err = decodeMetrics(body)
 	default:
 		return nil, false, nil
 	}
