@@ -213,7 +213,11 @@ func TestWhatNoMountTakesIsNotFound(t *testing.T) {
 		}
 	}
 	want := []stats.AppCounters{{Requests: 1}, {Requests: 1, Exceptions: 1}, {Requests: 2}}
-	if got := m.page.AppCounters(); fmt.Sprint(got) != fmt.Sprint(want) {
+	got := m.page.AppCounters()
+	for n, c := range got {
+		got[n] = stats.AppCounters{Requests: c.Requests, Exceptions: c.Exceptions}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("counted %+v, want %+v: two apps and nobody", got, want)
 	}
 }

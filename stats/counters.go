@@ -59,6 +59,13 @@ func (c Counters) Add(o Counters) Counters {
 	return c
 }
 
+// AddApp adds what was done for an app.
+func (c Counters) AddApp(o AppCounters) Counters {
+	return c.Add(Counters{
+		Requests: o.Requests, Exceptions: o.Exceptions, Busy: o.Busy, Status: o.Status, Latency: o.Latency, Rejects: o.Rejects,
+	})
+}
+
 // grow adds by to sum, place by place.
 func grow(sum, by []uint64) {
 	for i, n := range by {

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"iter"
+	"net/http"
 )
 
 // Reject is why a request did not get as far as it wanted.
@@ -25,6 +26,20 @@ const (
 	// of the requests too.
 	RejectLimitPost
 )
+
+// RejectFor is the reason behind the status with which a protocol server refuses what no
+// handler gets to see.
+func RejectFor(status int) Reject {
+	switch status {
+	case http.StatusForbidden:
+		return RejectNotAllowed
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return RejectHeadTimeout
+	case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
+		return RejectTooLarge
+	}
+	return RejectMalformed
+}
 
 // NumRejects is the number of reasons. It is part of the scoreboard's layout.
 const NumRejects = int(RejectLimitPost)

@@ -58,3 +58,15 @@ func TestReasonsAreShownUnderTheirNames(t *testing.T) {
 		t.Errorf("the sum of 1 to 7 is %d", r.Total())
 	}
 }
+
+func TestARefusalsStatusTellsItsReason(t *testing.T) {
+	for status, want := range map[int]Reject{
+		400: RejectMalformed, 501: RejectMalformed, 505: RejectMalformed, 0: RejectMalformed,
+		403: RejectNotAllowed, 408: RejectHeadTimeout, 504: RejectHeadTimeout,
+		413: RejectTooLarge, 414: RejectTooLarge, 431: RejectTooLarge,
+	} {
+		if got := RejectFor(status); got != want {
+			t.Errorf("RejectFor(%d) = %v, want %v", status, got, want)
+		}
+	}
+}

@@ -15,8 +15,10 @@ func assertAppsAgree(t testing.TB, p *Page) {
 	for _, c := range p.AppCounters() {
 		sum = sum.Add(c)
 	}
-	if total := p.Totals(); sum.Requests != total.Requests || sum.Exceptions != total.Exceptions {
-		t.Errorf("the apps have %+v, the page %d requests and %d exceptions", sum, total.Requests, total.Exceptions)
+	total := p.Totals()
+	if want := (stats.Counters{}).AddApp(sum); want.Requests != total.Requests || want.Exceptions != total.Exceptions ||
+		want.Status != total.Status || want.Latency != total.Latency || want.Rejects != total.Rejects || want.Busy != total.Busy {
+		t.Errorf("the apps have %+v, the page %+v", sum, total)
 	}
 }
 
@@ -29,7 +31,19 @@ func TestARequestIsItsAppsAndTheSlots(t *testing.T) {
 			p.Slot(slot).End(app, 200, time.Millisecond)
 		}
 	}
-	want := []stats.AppCounters{{Requests: 1, Exceptions: 1}, {}, {Requests: 3, Exceptions: 3}, {Requests: 3, Exceptions: 3}}
+	p.AddReject(2, stats.RejectLimitPost)
+	p.AddReject(7, stats.RejectMalformed)
+	p.AddRefusal(431)
+	p.AddReject(0, 0) // no reason at all
+	p.AddReject(0, stats.Reject(stats.NumRejects+1))
+	done := func(n uint64) stats.AppCounters {
+		c := stats.AppCounters{Requests: n, Exceptions: n, Busy: n * uint64(time.Millisecond)}
+		c.Status[2], c.Latency[stats.LatencyBucket(time.Millisecond)] = n, n
+		return c
+	}
+	want := []stats.AppCounters{done(1), {}, done(3), done(3)}
+	want[2].Rejects[stats.RejectLimitPost-1], want[3].Rejects[stats.RejectMalformed-1] = 1, 1
+	want[3].Rejects[stats.RejectTooLarge-1] = 1
 	got := p.AppCounters()
 	if len(got) != len(want) {
 		t.Fatalf("%d rows, want one for each of 3 apps and one for nobody", len(got))

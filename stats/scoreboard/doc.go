@@ -3,9 +3,11 @@
 //
 //	+0    header      magic, layout version, slots
 //	+64   state       written now and then: state, heartbeat
-//	+128  page sums   what no slot can be charged with: rejections, average time
-//	+192  apps        what is known of each app, padded
-//	      slot 0      counters, padded | request in flight, padded | tally of each app, padded
+//	+128  page sums   what no slot can be charged with: upgrades, average time
+//	+192  waits       of requests that found no slot free, padded
+//	+384  usage       what the process uses, written at each heartbeat
+//	+448  apps        what is known of each app and was refused to it, and to none of them, padded
+//	      slot 0      counters, padded | request in flight, padded | tally of each app and of none, padded
 //	      slot 1      ...
 //
 // It promises: no two slots share a cache line; Begin and End allocate nothing and wait

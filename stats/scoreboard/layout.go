@@ -14,7 +14,7 @@ const magic uint64 = 0x627372656c74736f
 
 // LayoutVersion is part of the contract between a master and its workers: they share the
 // page only if it is the same. It is raised by every change below, and by a change of the latency bounds.
-const LayoutVersion = 3
+const LayoutVersion = 4
 
 // maxSlots bounds what is mapped because of a number somebody else wrote.
 const maxSlots = 1 << 16
@@ -41,11 +41,28 @@ type header struct {
 	heartbeat atomic.Int64 // UnixNano
 	_         [cacheLine - 16]byte
 
-	rejected atomic.Uint64
 	average  atomic.Uint64 // nanoseconds, moving
 	upgrades atomic.Uint64 // connections that stopped being requests
 	ended    atomic.Uint64 // of these
-	_        [cacheLine - 32]byte
+	_        [cacheLine - 24]byte
+
+	waiting
+	_ [(cacheLine - unsafe.Sizeof(waiting{})%cacheLine) % cacheLine]byte
+
+	usage // a cache line as it is
+}
+
+// waiting is about requests that found no slot free.
+type waiting struct {
+	begun  atomic.Uint64
+	waited atomic.Uint64 // nanoseconds, of those that are over
+	over   [stats.NumBuckets]atomic.Uint64
+}
+
+// usage is written at every heartbeat; see Usage.
+type usage struct {
+	cpuUser, cpuSystem, gcCycles, gcPause, gcCPU atomic.Uint64
+	goroutines, heap, maxFDs                     atomic.Uint64
 }
 
 // row is one slot. Every field has one writer, the worker process; the fields of the
@@ -59,14 +76,10 @@ type row struct {
 }
 
 type counters struct {
-	unclaimed   tally
 	readErrors  atomic.Uint64
 	writeErrors atomic.Uint64
 	rx          atomic.Uint64
 	tx          atomic.Uint64
-	busy        atomic.Uint64
-	status      [6]atomic.Uint64
-	latency     [stats.NumBuckets]atomic.Uint64
 }
 
 // inflight is guarded by seq; see Slot.Begin.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -21,7 +20,7 @@ import (
 // reference to the Page or one of its Slots does.
 type Page struct {
 	head  *header // into the mapping, as is Slot.row
-	apps  []about // likewise
+	apps  []about // likewise; the last is nobody's
 	slots []Slot
 }
 
@@ -97,42 +96,22 @@ func mapPage(f *os.File, e extent) (*Page, error) {
 	}
 	at := func(offset int) unsafe.Pointer { return unsafe.Pointer(&mem[offset]) }
 	p := &Page{head: (*header)(at(0)), slots: make([]Slot, e.slots)}
-	p.apps = unsafe.Slice((*about)(at(headerSize)), e.apps)
+	p.apps = unsafe.Slice((*about)(at(headerSize)), e.apps+1)
 	for i := range p.slots {
 		place := e.rows() + i*e.stride()
-		p.slots[i] = Slot{page: p, row: (*row)(at(place))}
-		if e.apps > 0 {
-			p.slots[i].tallies = unsafe.Slice((*tally)(at(place+rowSize)), e.apps)
-		}
+		p.slots[i] = Slot{page: p, row: (*row)(at(place)), tallies: unsafe.Slice((*tally)(at(place+rowSize)), e.apps+1)}
 	}
 	runtime.AddCleanup(p, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return p, nil
 }
+
+func (p *Page) extent() extent { return extent{len(p.slots), p.Apps()} }
 
 // Slots is the number of slots.
 func (p *Page) Slots() int { return len(p.slots) }
 
 // Slot gives slot i, from 0. It keeps the page alive.
 func (p *Page) Slot(i int) *Slot { return &p.slots[i] }
-
-// Rows reads the counters of every slot. Each number is exact; that they belong to one
-// moment is not promised, because requests go on.
-func (p *Page) Rows() []stats.Counters {
-	rows := make([]stats.Counters, len(p.slots))
-	for i := range p.slots {
-		rows[i] = p.slots[i].counters()
-	}
-	return rows
-}
-
-// Totals sums the rows and adds what belongs to no slot.
-func (p *Page) Totals() stats.Counters {
-	total := stats.Counters{Rejects: stats.Rejects{p.head.rejected.Load()}, Upgrades: p.head.upgrades.Load()}
-	for i := range p.slots {
-		total = total.Add(p.slots[i].counters())
-	}
-	return total
-}
 
 // InFlight lists the requests being handled, in the order of their slots. A slot that is
 // just changing hands is left out.
@@ -174,48 +153,4 @@ func (p *Page) Heartbeat() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, ns)
-}
-
-// AddRejected counts requests that never got a slot.
-func (p *Page) AddRejected(n uint64) {
-	p.head.rejected.Add(n)
-	runtime.KeepAlive(p)
-}
-
-// BeginUpgrade counts a connection that is not a request's any more, a websocket say.
-func (p *Page) BeginUpgrade() {
-	p.head.upgrades.Add(1)
-	runtime.KeepAlive(p)
-}
-
-// EndUpgrade counts the end of such a connection. It comes after its BeginUpgrade.
-func (p *Page) EndUpgrade() {
-	p.head.ended.Add(1)
-	runtime.KeepAlive(p)
-}
-
-// Upgraded is how many of them are open. One that ends meanwhile may count still: read the
-// other way round, the difference could be less than nothing.
-func (p *Page) Upgraded() uint64 {
-	ended := p.head.ended.Load()
-	open := p.head.upgrades.Load() - ended
-	runtime.KeepAlive(p)
-	return open
-}
-
-// AvgTime is a moving average over the last requests, an eighth of each new one. It
-// answers "how slow is it now", which a lifetime mean cannot after a day.
-func (p *Page) AvgTime() time.Duration {
-	avg := p.head.average.Load()
-	runtime.KeepAlive(p)
-	return time.Duration(avg)
-}
-
-// average loses an update when two slots end at the same instant, which an average
-// forgives and a lock on the hot path would not.
-func average(word *atomic.Uint64, took time.Duration) {
-	if old := word.Load(); old != 0 {
-		took = time.Duration(old) + (took-time.Duration(old))/8
-	}
-	word.Store(uint64(max(took, 1)))
 }

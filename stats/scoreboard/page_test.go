@@ -13,13 +13,16 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed17661985/ostler/stats"
 )
 
 func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 	var h header
 	var r row
 	for name, n := range map[string]uintptr{
-		"header": unsafe.Sizeof(h), "state": unsafe.Offsetof(h.state), "sums": unsafe.Offsetof(h.rejected),
+		"header": unsafe.Sizeof(h), "state": unsafe.Offsetof(h.state), "sums": unsafe.Offsetof(h.average),
+		"waits": unsafe.Offsetof(h.waiting), "usage": unsafe.Offsetof(h.usage),
 		"row": unsafe.Sizeof(r), "in flight": unsafe.Offsetof(r.inflight),
 	} {
 		if n%cacheLine != 0 {
@@ -29,7 +32,7 @@ func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 	p := newPage(t, 3)
 	for i := range p.slots {
 		at := uintptr(unsafe.Pointer(p.slots[i].row)) - uintptr(unsafe.Pointer(p.head))
-		if want := uintptr(headerSize + i*rowSize); at != want {
+		if want := uintptr(p.extent().rows() + i*p.extent().stride()); at != want {
 			t.Errorf("slot %d is at +%d, want +%d", i, at, want)
 		}
 	}
@@ -37,9 +40,9 @@ func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 
 // The layout is read by another build of this program for as long as a reload lasts.
 func TestAnotherLayoutIsAnotherVersion(t *testing.T) {
-	if LayoutVersion != 3 || headerSize != 192 || rowSize != 576 {
-		t.Errorf("version %d with a header of %d and rows of %d: raise LayoutVersion and correct this test",
-			LayoutVersion, headerSize, rowSize)
+	if LayoutVersion != 4 || headerSize != 448 || rowSize != 384 || aboutSize(1) != 128 || talliesSize(0) != 960 {
+		t.Errorf("version %d with a header of %d, rows of %d, and %d and %d for apps: raise LayoutVersion and correct this test",
+			LayoutVersion, headerSize, rowSize, aboutSize(1), talliesSize(0))
 	}
 }
 
@@ -76,9 +79,9 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 	now := time.Unix(1700000000, 123)
 	worker.SetState(3)
 	worker.Beat(now)
-	worker.AddRejected(2)
+	worker.AddReject(NoApp, stats.RejectQueueTimeout)
 	begin(worker.Slot(4), 9)
-	if master.State() != 3 || !master.Heartbeat().Equal(now) || master.Totals().Rejects.Total() != 2 {
+	if master.State() != 3 || !master.Heartbeat().Equal(now) || master.Totals().Rejects.Total() != 1 {
 		t.Errorf("state %d, heartbeat %v, rejected %d", master.State(), master.Heartbeat(), master.Totals().Rejects.Total())
 	}
 	if list := master.InFlight(); len(list) != 1 || list[0].Slot != 4 || !master.Slot(4).InUse() || master.Slot(3).InUse() {
@@ -109,7 +112,8 @@ func image(slots uint32, extra int, edit func(*header)) []byte {
 		edit(&h)
 	}
 	head := unsafe.Slice((*byte)(unsafe.Pointer(&h)), headerSize)
-	return append(bytes.Clone(head), make([]byte, max(0, int(min(slots, 10))*rowSize+extra))...)
+	size := extent{slots: int(min(slots, 10))}.size() - headerSize
+	return append(bytes.Clone(head), make([]byte, max(0, size+extra))...)
 }
 
 func fileOf(t testing.TB, content []byte) *os.File {
@@ -135,14 +139,14 @@ func TestOpenRefusesWhatIsNoPage(t *testing.T) {
 		{"nothing", nil, "read its header: EOF"},
 		{"half a header", image(2, 0, nil)[:100], "read its header: EOF"},
 		{"something else", bytes.Repeat([]byte("#!/bin/sh\n"), 200), "it begins with 0x"},
-		{"an unfinished page", make([]byte, headerSize+rowSize), "it begins with 0x0"},
-		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 4, this program knows version 3"},
+		{"an unfinished page", make([]byte, extent{slots: 1}.size()), "it begins with 0x0"},
+		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 5, this program knows version 4"},
 		{"no slots", image(0, 0, nil), "0 slots"},
 		{"too many slots", image(1<<31, 0, nil), "2147483648 slots, want 1 to 65536"},
 		{"too many apps", image(2, 0, func(h *header) { h.apps = 1 << 30 }), "1073741824 apps, want 0 to 1024"},
-		{"no room for its apps", image(2, 0, func(h *header) { h.apps = 1 }), "it has 1344 bytes, 2 slots and 1 apps need 1536"},
-		{"one byte short", image(2, -1, nil), "it has 1343 bytes, 2 slots and 0 apps need 1344"},
-		{"one byte long", image(2, 1, nil), "it has 1345 bytes, 2 slots and 0 apps need 1344"},
+		{"no room for its apps", image(2, 0, func(h *header) { h.apps = 1 }), "it has 3200 bytes, 2 slots and 1 apps need 5056"},
+		{"one byte short", image(2, -1, nil), "it has 3199 bytes, 2 slots and 0 apps need 3200"},
+		{"one byte long", image(2, 1, nil), "it has 3201 bytes, 2 slots and 0 apps need 3200"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := fileOf(t, c.content)
@@ -246,7 +250,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(image(2, 0, nil))
 	f.Add(image(1, 0, func(h *header) { h.state.Store(9) }))
 	f.Add(image(1<<31, 0, nil))
-	f.Add(image(1, 2*cacheLine, func(h *header) { h.apps = 3 }))
+	f.Add(image(1, extent{1, 3}.size()-extent{1, 0}.size(), func(h *header) { h.apps = 3 }))
 	f.Add([]byte("ostlersb"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		p, err := Open(fileOf(t, content))
@@ -269,6 +273,7 @@ func FuzzRead(f *testing.F) {
 		p := newPage(t, 1)
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(p.Slot(0).row)), rowSize), content)
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(p.head)), headerSize), content)
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&p.Slot(0).tallies[0])), talliesSize(0)), content)
 		if p.Slots() != 1 {
 			t.Fatal("the number of slots is read from the page")
 		}
@@ -283,13 +288,14 @@ func FuzzRead(f *testing.F) {
 }
 
 func readAll(p *Page) {
-	p.Rows()
-	p.Totals()
+	p.Numbers()
 	p.InFlight()
 	p.State()
 	p.Heartbeat()
 	p.AvgTime()
-	p.AppCounters()
+	p.Waiting()
+	p.Upgraded()
+	p.Usage()
 	for i := range p.Apps() {
 		p.Startup(i)
 	}

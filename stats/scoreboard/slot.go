@@ -16,7 +16,7 @@ import (
 type Slot struct {
 	page    *Page // keeps the mapping
 	row     *row
-	tallies []tally // of the apps, behind the row
+	tallies []tally // of the apps and of nobody, behind the row
 }
 
 // The sequence counts four phases for each request; the low two bits tell which. The
@@ -59,11 +59,7 @@ func (s *Slot) Begin(id uint64, start time.Time, method, path, peer string) {
 // 0 is an answer that was never begun.
 func (s *Slot) End(app, status int, took time.Duration) {
 	took = max(took, 0) // the clock may have been a wall clock
-	c := &s.row.counters
-	c.status[stats.StatusClass(status)].Add(1)
-	c.latency[stats.LatencyBucket(took)].Add(1)
-	c.busy.Add(uint64(took))
-	s.tally(app).requests.Add(1)
+	s.tally(app).add(status, took)
 	average(&s.page.head.average, took)
 	f := &s.row.inflight
 	f.seq.Store((f.seq.Load() + phaseMask) &^ phaseMask)
@@ -99,23 +95,20 @@ func (s *Slot) add(word *atomic.Uint64, n int64) {
 	runtime.KeepAlive(s.page)
 }
 
-func (s *Slot) counters() stats.Counters {
+// counters are those of the slot alone; apps gets what it has done for each app.
+func (s *Slot) counters(apps []stats.AppCounters) stats.Counters {
 	c := &s.row.counters
-	sum := s.claimed()
 	n := stats.Counters{
-		Requests:    sum.Requests,
-		Exceptions:  sum.Exceptions,
 		ReadErrors:  c.readErrors.Load(),
 		WriteErrors: c.writeErrors.Load(),
 		Rx:          c.rx.Load(),
 		Tx:          c.tx.Load(),
-		Busy:        c.busy.Load(),
 	}
-	for i := range c.status {
-		n.Status[i] = c.status[i].Load()
-	}
-	for i := range c.latency {
-		n.Latency[i] = c.latency[i].Load()
+	for app := range s.tallies {
+		if done := s.tallies[app].read(); done.Busy > 0 || done.Exceptions > 0 {
+			apps[app] = apps[app].Add(done)
+			n = n.AddApp(done)
+		}
 	}
 	runtime.KeepAlive(s.page)
 	return n

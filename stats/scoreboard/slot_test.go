@@ -29,11 +29,13 @@ func TestEveryCounterGoesToItsPlace(t *testing.T) {
 	s.End(NoApp, 0, -time.Second)
 	begin(s, 3)
 	s.End(NoApp, 503, time.Hour)
-	p.AddRejected(7)
+	for range 7 {
+		p.AddReject(NoApp, stats.RejectQueueTimeout)
+	}
 
 	want := stats.Counters{
 		Requests: 3, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Rx: 10, Tx: 20,
-		Busy: uint64(3*time.Millisecond + time.Hour), Status: [6]uint64{0: 1, 2: 1, 5: 1},
+		Busy: uint64(3*time.Millisecond + time.Hour + 1), Status: [6]uint64{0: 1, 2: 1, 5: 1},
 	}
 	want.Latency[stats.LatencyBucket(3*time.Millisecond)]++
 	want.Latency[0]++
