@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // awaitAttached returns when somebody waits on c in the runtime's poller, or is about to.
@@ -22,4 +24,13 @@ func awaitAttached(t testing.TB, c net.Conn) {
 			t.Fatal("nobody waits")
 		}
 	}
+}
+
+func mustDup(t *testing.T, fd int) int {
+	t.Helper()
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dup
 }
