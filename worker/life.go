@@ -151,6 +151,8 @@ func (l *life) assemble() error {
 		l.servers = append(l.servers, srv)
 		if gate.Grace == 0 { // a connection for each request
 			l.acceptDirectly(i)
+		} else {
+			l.listeners[i] = accept.Keep(l.listeners[i])
 		}
 		l.listeners[i] = l.pool.Gate(l.listeners[i], gate)
 	}

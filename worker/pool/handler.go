@@ -29,6 +29,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.handlerLeft()
 
 	arrived := time.Now()
+	p.watchdog.look(arrived.Sub(p.epoch))
 	c := connOf(r.Context())
 	began := arrived
 	slot, ok := p.admission.claim(c)
@@ -67,7 +68,7 @@ func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived
 	res := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}
 	if errors.Is(err, errNoSlot) {
 		res.Status = http.StatusServiceUnavailable
-		p.opts.Page.AddReject(scoreboard.NoApp, scoreboard.RejectQueueTimeout)
+		p.opts.Page.AddRejected(1)
 		h := w.Header()
 		if p.closing(r, c) {
 			h.Set("Connection", "close")

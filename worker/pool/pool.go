@@ -69,6 +69,7 @@ type Pool struct {
 
 	admission admission
 	conns     connSet
+	watchdog  *watchdog
 
 	requests atomic.Uint64 // ids given out
 	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
@@ -93,6 +94,7 @@ func New(o Options) *Pool {
 	for i := range o.Slots {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}
+	p.watchdog = newWatchdog()
 	p.linger.Store(math.MaxInt64)
 	p.admission.init(o.Slots)
 	return p
