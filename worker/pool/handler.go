@@ -68,7 +68,7 @@ func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived
 	res := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}
 	if errors.Is(err, errNoSlot) {
 		res.Status = http.StatusServiceUnavailable
-		p.opts.Page.AddRejected(1)
+		p.opts.Page.AddReject(scoreboard.NoApp, scoreboard.RejectQueueTimeout)
 		h := w.Header()
 		if p.closing(r, c) {
 			h.Set("Connection", "close")
