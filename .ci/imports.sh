@@ -51,6 +51,7 @@ examples/chat    | server/servertest stats
 server           | server/servertest server/strict/malformed
 server/parking   | worker/pool stats/scoreboard
 server/strict    | server/strict/malformed
+server/uwsgi     | worker/accept
 master           | worker
 worker           | stats server/uwsgi
 worker/pool      | stats server/uwsgi

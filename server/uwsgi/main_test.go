@@ -14,7 +14,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/seed17661985/ostler/worker/accept"
 )
+
+// plain serves on net's own listeners, as where package accept has none.
+var plain = flag.Bool("plain", false, "serve without package accept")
 
 var update = flag.Bool("update", false, "rewrite the .txt files in testdata")
 
@@ -62,6 +67,11 @@ func start(t *testing.T, network string, h http.HandlerFunc, change ...func(*Ser
 	l, err := net.Listen(network, addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !*plain {
+		if l, err = accept.Listen(l); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r := &running{Server: &Server{Handler: h}, network: network, addr: l.Addr().String(), served: make(chan error, 1)}
 	r.ErrorLog = r.log
