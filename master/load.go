@@ -20,6 +20,11 @@ type admitted struct {
 type socketSet struct {
 	held map[string]*heldSocket
 
+	// counted are those whose overflows are not in overflows yet, which has those of the
+	// closed ones.
+	counted   []*Bound
+	overflows uint64
+
 	// leased: a load may use any of them, so none is closed before it reported.
 	leased bool
 }
@@ -109,6 +114,7 @@ func (l *loop) admit(gen int, a *admitted) {
 		if h == nil {
 			h = &heldSocket{bound: a.sockets[i], vacuum: l.options.Vacuum}
 			l.sockets.held[s.Name] = h
+			l.sockets.counted = append(l.sockets.counted, h.bound)
 			l.warnClamped(s, h.bound)
 		}
 		h.users++

@@ -24,6 +24,7 @@ type loop struct {
 	log     *journal
 	machine *machine
 	cwd     string
+	began   time.Time
 
 	gens    map[int]*admitted
 	procs   map[incarnation]*running
@@ -51,6 +52,7 @@ func newLoop(ctx context.Context, m *Master) *loop {
 		log:     newJournal(m.options.Log),
 		machine: newMachine(m.backoff),
 		cwd:     cwd,
+		began:   m.now(),
 		gens:    make(map[int]*admitted),
 		procs:   make(map[incarnation]*running),
 		ledgers: make(map[int]stats.Ledger),

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/seed17661985/ostler/stats"
 )
 
 // machine decides. It is pure: no clock, goroutine, system call or log, so that every
@@ -25,7 +27,8 @@ type machine struct {
 	slots     []*slot       // slots[i].id == i+1; only grows
 	procs     map[incarnation]*process
 
-	reload reload
+	reload  reload
+	reloads reloads
 
 	lastInc    incarnation
 	lastTicket ticket
@@ -148,6 +151,7 @@ func (m *machine) onStop(ev evStop) {
 	if ev.now {
 		m.each(func(p *process) {
 			p.asked = true
+			p.ends(stats.ExitStop)
 			if p.phase < Killed {
 				m.kill(p)
 			}

@@ -38,8 +38,8 @@ type Options struct {
 	// Stdio is what workers get as descriptors 1 and 2. Nil means the master's own.
 	Stdio [2]*os.File
 
-	// Version is shown in Snapshot.
-	Version string
+	// Version and ConfigFile are shown in Snapshot.
+	Version, ConfigFile string
 }
 
 // Master supervises the workers of one application.

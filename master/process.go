@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -60,14 +61,15 @@ type process struct {
 	spawnedAt time.Time
 	readyAt   time.Time // zero: it never was
 
-	asked    bool   // its end was decided here, so it is no failure
-	failed   bool   // the verdict of fail was passed
-	lost     bool   // it cannot be told anything any more
-	retiring string // it asked for a successor, for this reason
-	ailing   bool   // it said Failed while it served
-	strays   int    // frames out of turn
-	stage    string // where it says it failed
-	words    string // why it cannot start, its own words if it had any
+	asked    bool       // its end was decided here, so it is no failure
+	ending   stats.Exit // why, once that is decided
+	failed   bool       // the verdict of fail was passed
+	lost     bool       // it cannot be told anything any more
+	retiring string     // it asked for a successor, for this reason
+	ailing   bool       // it said Failed while it served
+	strays   int        // frames out of turn
+	stage    string     // where it says it failed
+	words    string     // why it cannot start, its own words if it had any
 }
 
 // starting reports whether p may still become ready.
@@ -155,6 +157,7 @@ func (m *machine) kill(p *process) {
 // dismiss ends p because it is not wanted any more. One that never served has nothing
 // to finish; only when the master stops in order is it given the time to leave New.
 func (m *machine) dismiss(p *process) {
+	p.ends(m.dismissal(p))
 	switch {
 	case p.phase == Ready:
 		m.drain(p, p.gen.timing.mercy)
@@ -261,6 +264,7 @@ func (m *machine) onProcessTimer(p *process, ev evTimer) {
 		m.fail(p)
 	case p.timer == timerDrain:
 		m.log(hclog.Warn, "worker outlived its drain", p.fields()...)
+		p.ending = stats.ExitUnresponsive // whatever it was asked to go for
 		m.kill(p)
 	case p.phase == Killed && p.pid == 0: // its launch is still under way
 		m.arm(p, timerKill, killGrace)
@@ -277,25 +281,25 @@ func (m *machine) onProcessTimer(p *process, ev evTimer) {
 
 func (m *machine) onExited(p *process, ev evExited) {
 	clean := p.asked || p.retiring != "" && ev.exit == Exit{}
-	m.bury(p, ev.exit.String(), clean)
+	m.bury(p, ev.exit.String(), p.why(ev.exit, p.phase == Killed), clean)
 }
 
 func (m *machine) onSpawnFailed(p *process, ev evSpawnFailed) {
 	if p.words == "" {
 		p.words = fmt.Sprintf("worker %d: %v", p.slot.id, ev.err)
 	}
-	m.bury(p, "was not started: "+ev.err.Error(), p.asked)
+	m.bury(p, "was not started: "+ev.err.Error(), p.why(Exit{}, false), p.asked)
 }
 
 // bury takes a finished process out of its slot.
-func (m *machine) bury(p *process, how string, clean bool) {
+func (m *machine) bury(p *process, how string, why stats.Exit, clean bool) {
 	if !m.move(p, Exited) {
 		return
 	}
 	m.disarm(p)
 	delete(m.procs, p.inc)
 	p.slot.remove(p)
-	p.slot.lastExit = how
+	p.slot.count(why, how)
 	m.do(actBury{inc: p.inc, slot: p.slot.id})
 	if clean {
 		m.log(hclog.Info, "worker gone", p.fields("exit", how)...)

@@ -67,6 +67,7 @@ func (m *machine) fillLive() {
 		}
 		for _, p := range s.procs {
 			if p.gen == m.live && p.phase == Ready && p.retiring != "" {
+				p.ends(retirement(p.retiring))
 				m.drain(p, p.gen.timing.mercy)
 			}
 		}

@@ -136,6 +136,7 @@ func (m *machine) conclude(o Outcome, err error) {
 			err = &RejectedError{o}
 		}
 	}
+	m.reloads.count(o.Step)
 	m.do(actOutcome{o})
 	if m.reload.caller != 0 {
 		m.do(actAnswer{caller: m.reload.caller, outcome: o, err: err})

@@ -39,7 +39,7 @@ func (s *script) show(a action) string {
 		}
 		return "disarm what is not armed"
 	case actBury:
-		return fmt.Sprintf("bury p%d slot=%d", a.inc, a.slot)
+		return fmt.Sprintf("bury p%d slot=%d as=%s", a.inc, a.slot, s.m.slots[a.slot-1].lastWhy) // a step buries one
 	case actPromote:
 		return fmt.Sprintf("promote gen=%d", a.gen)
 	case actRelease:

@@ -3,6 +3,8 @@ package master
 import (
 	"slices"
 	"time"
+
+	"github.com/seed17661985/ostler/stats"
 )
 
 // slot is a place for one worker. It outlives the processes that fill it, keeps their
@@ -18,6 +20,8 @@ type slot struct {
 	spawns    int
 	spawnedAt time.Time // the last one
 	lastExit  string
+	lastWhy   stats.Exit // zero before the first
+	exits     stats.Exits
 }
 
 func (s *slot) remove(p *process) {

@@ -19,6 +19,12 @@ type view struct {
 	sockets    []*Bound
 	workers    []workerView
 	outcome    *Outcome
+	reloads    reloads
+	began      time.Time
+
+	// Of all sockets there have been: closed ones, and those that are not.
+	overflows uint64
+	counted   []*Bound
 }
 
 // workerView is one slot.
@@ -32,6 +38,8 @@ type workerView struct {
 	spawns   int
 	spawned  time.Time
 	lastExit string
+	lastWhy  stats.Exit
+	exits    stats.Exits
 }
 
 // pageView is the scoreboard of a process and what its apps are.
@@ -53,7 +61,8 @@ type processView struct {
 // generation: a candidate's are not served yet, a retiring one's hardly any more.
 func (l *loop) publish() {
 	m := l.machine
-	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome}
+	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome, reloads: m.reloads, began: l.began}
+	v.overflows, v.counted = l.sockets.fold()
 	if last := l.master.view.Load(); last != nil { // a stop has no live generation; it drains this one
 		v.generation, v.build = last.generation, last.build
 	}
@@ -70,7 +79,7 @@ func (l *loop) publish() {
 func (l *loop) viewOf(s *slot) workerView {
 	w := workerView{
 		id: s.id, ledger: l.ledgers[s.id], known: slices.Clip(l.known), state: "cheap",
-		spawns: s.spawns, spawned: s.spawnedAt, lastExit: s.lastExit,
+		spawns: s.spawns, spawned: s.spawnedAt, lastExit: s.lastExit, lastWhy: s.lastWhy, exits: s.exits,
 	}
 	if s.ticket != 0 {
 		w.state = "backoff"
@@ -121,7 +130,8 @@ func (m *Master) Snapshot() stats.Snapshot {
 		Version: m.options.Version, Ostler: m.options.Version,
 		PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: v.cwd,
 		Build: v.build, Generation: v.generation, State: v.state.String(),
-		LastReload: v.outcome.row(),
+		LastReload: v.outcome.row(), Reloads: stats.Reloads(v.reloads),
+		StartedAt: v.began.Unix(), ConfigFile: m.options.ConfigFile,
 	}
 	for _, b := range v.sockets {
 		row := b.Stats()
@@ -129,6 +139,10 @@ func (m *Master) Snapshot() stats.Snapshot {
 		s.ListenQueue = max(s.ListenQueue, row.Queue)
 	}
 	s.Load = s.ListenQueue
+	s.ListenQueueErrors = int(v.overflows)
+	for _, b := range v.counted {
+		s.ListenQueueErrors += int(b.Overflows())
+	}
 	for _, w := range v.workers {
 		row := w.row(now)
 		s.Workers = append(s.Workers, row)
@@ -146,6 +160,29 @@ func (b *Bound) Stats() stats.Socket {
 		row.Queue = stats.QueueLength(b.fd)
 	}
 	return row
+}
+
+// Overflows is stats.QueueOverflows of the socket, and stays what it was when it is closed.
+func (b *Bound) Overflows() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fd < 0 {
+		return b.overflows
+	}
+	return stats.QueueOverflows(b.fd)
+}
+
+// fold moves the numbers of closed sockets into the sum, so that a server whose sockets
+// change does not keep them all. What it gives is the caller's.
+func (s *socketSet) fold() (overflows uint64, counted []*Bound) {
+	s.counted = slices.DeleteFunc(slices.Clone(s.counted), func(b *Bound) bool {
+		closed := b.FD() < 0
+		if closed {
+			s.overflows += b.Overflows()
+		}
+		return closed
+	})
+	return s.overflows, s.counted
 }
 
 // row is nil if there was no reload yet.
@@ -167,12 +204,17 @@ func (w workerView) row(now time.Time) stats.Worker {
 	row := stats.Worker{
 		ID: w.id, State: w.state, LastExit: w.lastExit,
 		LastSpawn: w.spawned.Unix(), RespawnCount: uint64(w.spawns),
+		Restarts: w.exits.Restarts(),
+	}
+	row.HarakiriCount = row.Restarts.Harakiri
+	if w.lastWhy != 0 {
+		row.LastExitReason = w.lastWhy.String()
 	}
 	if c := w.current; c != nil {
 		row.PID, row.Generation = c.pid, c.generation
-		row.DeltaRequests = c.page.Totals().Requests
 		row.AvgRT = uint64(c.page.AvgTime().Microseconds())
 		row.RSS, row.VSZ = stats.ProcessMemory(c.pid)
+		row.Process = c.page.ProcessStats(c.pid)
 		row.HeartbeatAgeMS = max(0, now.Sub(w.lastBeat()).Milliseconds()) // two processes' clocks
 		if c.phase == Ready {
 			row.Accepting = 1
@@ -183,9 +225,14 @@ func (w workerView) row(now time.Time) stats.Worker {
 	sum := w.ledger
 	var inflight []stats.InFlight
 	for _, p := range w.pages {
-		sum = sum.Plus(p.Totals(), p.Rows()).PlusApps(p.apps, p.AppCounters())
+		n := p.Numbers()
+		sum = sum.Plus(n.Total, n.Rows).PlusApps(p.apps, n.Apps)
 		inflight = append(inflight, p.InFlight()...)
 		row.Upgraded += p.Upgraded()
+		row.Queued += int(p.Waiting())
+		if w.current != nil && w.current.page.Page == p.Page {
+			row.DeltaRequests = n.Total.Requests
+		}
 	}
 	row.Fill(sum.Total, sum.Cores, inflight, now)
 	var mounted []stats.AppStats

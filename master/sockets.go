@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -28,8 +29,9 @@ type Bound struct {
 	Clamped int     // the kernel's limit, if Backlog was above it; otherwise zero
 	file    *fileID // fixed; nil unless it has a path
 
-	mu sync.Mutex // held only around calls that cannot wait for another process
-	fd int        // -1 after Close
+	mu        sync.Mutex // held only around calls that cannot wait for another process
+	fd        int        // -1 after Close
+	overflows uint64     // at Close
 }
 
 // fileID tells our own socket file from another one at the same path.
@@ -223,6 +225,7 @@ func (b *Bound) Close(vacuum bool) error {
 	if b.fd < 0 {
 		return nil
 	}
+	b.overflows = stats.QueueOverflows(b.fd)
 	var err error
 	if vacuum && b.file != nil { // TCP and abstract sockets leave nothing behind
 		err = b.unlink()

@@ -167,6 +167,6 @@ func (l *loop) bury(a actBury) {
 	if r.proc == nil {
 		return // it never was
 	}
-	page := r.proc.Page()
-	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(page.Totals(), page.Rows()).PlusApps(r.apps, page.AppCounters())
+	n := r.proc.Page().Numbers()
+	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(n.Total, n.Rows).PlusApps(r.apps, n.Apps)
 }

@@ -65,7 +65,7 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 		Log:     i.log,
 		Vacuum:  i.cfg.Vacuum,
 		Stdio:   i.stdio(),
-		Version: Version,
+		Version: Version, ConfigFile: s.Config.File,
 	})
 	ended := make(chan struct{})
 	closeControl, err := i.openControl(ctx, commands, ended)

@@ -139,41 +139,43 @@ func (s *single) watch(ctx context.Context, signals <-chan os.Signal) (stop cont
 }
 
 // fillApps is what the master does for the workers it has had.
-func (s *single) fillApps(w *stats.Worker) {
+func (s *single) fillApps(w *stats.Worker, counts []stats.AppCounters) {
 	apps := appsOf(s.cfg)
 	rows := make([]stats.AppStats, len(apps))
 	for n, a := range apps {
 		rows[n] = stats.AppStats{Module: a.Name, Mountpoint: a.Mountpoint, StartupTime: int64(s.page.Startup(n).Seconds()), Chdir: s.cfg.Chdir}
 	}
-	w.FillApps(stats.Ledger{}.PlusApps(apps, s.page.AppCounters()), apps, rows)
+	w.FillApps(stats.Ledger{}.PlusApps(apps, counts), apps, rows)
 }
 
 // Snapshot makes the one process look like a master with one worker.
 func (s *single) Snapshot() stats.Snapshot {
 	pid := os.Getpid()
 	dir, _ := os.Getwd() // "" says that it is gone
-	totals := s.page.Totals()
+	n := s.page.Numbers()
 	w := stats.Worker{
 		ID: 1, PID: pid, State: worker.State(s.page.State()).String(), Generation: 1,
-		LastSpawn: s.began.Unix(), RespawnCount: 1, DeltaRequests: totals.Requests,
+		LastSpawn: s.began.Unix(), RespawnCount: 1, DeltaRequests: n.Total.Requests,
 		AvgRT: uint64(s.page.AvgTime().Microseconds()),
 	}
 	if s.page.State() == uint32(worker.Serving) {
 		w.Accepting = 1
 	}
 	w.RSS, w.VSZ = stats.ProcessMemory(pid)
-	w.Upgraded = s.page.Upgraded()
-	w.Fill(totals, s.page.Rows(), s.page.InFlight(), time.Now())
+	w.Upgraded, w.Queued, w.Process = s.page.Upgraded(), int(s.page.Waiting()), s.page.ProcessStats(pid)
+	w.Fill(n.Total, n.Rows, s.page.InFlight(), time.Now())
 	if beat := s.page.Heartbeat(); !beat.IsZero() {
 		w.HeartbeatAgeMS = max(0, time.Since(beat).Milliseconds())
 	}
-	s.fillApps(&w)
+	s.fillApps(&w, n.Apps)
 	snap := stats.Snapshot{
 		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,
 		PID: pid, UID: os.Getuid(), GID: os.Getgid(), Cwd: dir, Workers: []stats.Worker{w},
+		StartedAt: s.began.Unix(), ConfigFile: s.cfg.File,
 	}
 	for _, b := range s.bound[:len(s.sockets)] {
 		snap.Sockets = append(snap.Sockets, b.Stats())
+		snap.ListenQueueErrors += int(b.Overflows())
 		snap.ListenQueue = max(snap.ListenQueue, snap.Sockets[len(snap.Sockets)-1].Queue)
 	}
 	snap.Load = snap.ListenQueue

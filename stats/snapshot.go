@@ -14,7 +14,7 @@ type Source interface {
 type Snapshot struct {
 	Version           string               `json:"version"`             // of the server; tools only print it
 	ListenQueue       int                  `json:"listen_queue"`        // the longest of Sockets
-	ListenQueueErrors int                  `json:"listen_queue_errors"` // always 0, in uWSGI as well
+	ListenQueueErrors int                  `json:"listen_queue_errors"` // connections TCP sockets turned away, see QueueOverflows; uWSGI has always 0
 	SignalQueue       int                  `json:"signal_queue"`        // we have none: 0
 	Load              int                  `json:"load"`                // ListenQueue again
 	PID               int                  `json:"pid"`                 // of the master

@@ -95,6 +95,14 @@ func (p *Page) SetUsage(u Usage) {
 	runtime.KeepAlive(p)
 }
 
+// ProcessStats is what is known of the process that writes the page, given its pid.
+func (p *Page) ProcessStats(pid int) stats.ProcessStats {
+	u := p.Usage()
+	s := stats.ProcessStats{Goroutines: u.Goroutines, Heap: u.Heap, MaxFDs: u.MaxFDs}
+	s.OpenFDs, s.Threads = stats.ProcessResources(pid)
+	return s
+}
+
 // Usage is what SetUsage said last.
 func (p *Page) Usage() Usage {
 	h := &p.head.usage
