@@ -10,6 +10,7 @@ module=github.com/seed17661985/ostler
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
 prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
 websocket=github.com/coder/websocket
+model=github.com/prometheus/client_model protobuf=google.golang.org/protobuf
 
 # package | own packages it may import | third-party modules it may import
 law="
@@ -24,7 +25,7 @@ server/frontends |                                                              
 server/servertest| server server/uwsgi stats                                       | $goleak
 server/forwarded |                                                                 |
 server/parking   | server/strict                                                   |
-server           | server/config server/forwarded server/parking server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint | $cli $hclog $sys
+server           | server/config server/forwarded server/parking server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model
 server/config    |                                                                 | $toml
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
@@ -37,6 +38,7 @@ worker/pool      | stats/scoreboard                                             
 stats            |                                                                 | $sys
 stats/scoreboard | stats                                                           | $sys unsafe
 stats/endpoint   | stats                                                           | $prometheus
+stats/appmetrics |                                                                 | $prometheus $model $protobuf
 "
 
 # Tests may import, besides what their package may: these modules, everywhere ...

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/seed17661985/ostler/stats/appmetrics"
 )
 
 // App is one application that a configuration file can name with its module
@@ -20,6 +23,17 @@ type App struct {
 	// text reaches the operator. A handler that is also an io.Closer is closed
 	// after the drain. Required.
 	New func(ctx context.Context) (http.Handler, error)
+
+	// Gatherer is the registry of the app's metrics. The stats address shows them
+	// at /metrics, summed over all workers. Nil means prometheus.DefaultGatherer;
+	// apps of one program may share a registry. For none at all, give it an empty
+	// prometheus.NewRegistry().
+	Gatherer prometheus.Gatherer
+
+	// Gauges says which gauges are not to be summed, by their name or, with a *
+	// at the end, by how their names begin. Counters and histograms are always
+	// sums.
+	Gauges map[string]GaugeMerge
 }
 
 // Handler is the App of a handler that has nothing to open.
@@ -38,6 +52,9 @@ func checkApps(apps []App) error {
 			return fmt.Errorf("app %q has no New function: set App.New in main", a.Name)
 		case seen[a.Name]:
 			return fmt.Errorf("app %q is registered twice in main", a.Name)
+		}
+		if err := appmetrics.Rules(a.Gauges).Check(); err != nil {
+			return fmt.Errorf("app %q: App.Gauges in main: %w", a.Name, err)
 		}
 		seen[a.Name] = true
 	}

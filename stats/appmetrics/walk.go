@@ -15,6 +15,7 @@ type walk struct {
 
 	mu    sync.Mutex
 	found []written
+	cut   bool // by a panic; what would have come after it is missing
 	errs  []error
 }
 
@@ -45,6 +46,9 @@ func (s *source) setOut(c prometheus.Collector) *walk {
 		defer func() {
 			if v := recover(); v != nil {
 				w.failed(fmt.Errorf("collect metrics: panic: %v", v))
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.cut = true
 			}
 		}()
 		c.Collect(metrics)
@@ -96,9 +100,9 @@ func (w *walk) bring(found map[string]prometheus.Metric) (complete bool, err err
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.found {
-		found[m.desc.String()+m.says.String()] = m
+		found[m.desc.String()+fmt.Sprint(m.says.Label)] = m
 	}
-	return complete, errors.Join(w.errs...)
+	return complete && !w.cut, errors.Join(w.errs...)
 }
 
 // regroup lets a registry make families of loose metrics.

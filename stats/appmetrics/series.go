@@ -1,0 +1,203 @@
+package appmetrics
+
+import (
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	dto "github.com/prometheus/client_model/go"
+)
+
+// family is the series of one name and type.
+type family struct {
+	name   string
+	kind   dto.MetricType
+	series map[string]*series // by labelKey
+	sorted []*series          // the same in order; nil: not known
+	last   facts              // of the process that was the last to have it, when none has
+}
+
+// facts is what a process says of a family besides the numbers.
+type facts struct {
+	help, unit string
+	merge      Merge
+}
+
+func newFamily(raw *rawFamily) *family {
+	const longest = 1 << 10
+	if len(raw.name) > longest || !utf8.Valid(raw.name) {
+		return nil
+	}
+	return &family{name: string(raw.name), kind: raw.kind, series: make(map[string]*series)}
+}
+
+// cumulative reports whether values only grow, and so stay when a process is gone.
+func (f *family) cumulative() bool {
+	return f.kind != dto.MetricType_GAUGE && f.kind != dto.MetricType_UNTYPED
+}
+
+// series is one set of labels.
+type series struct {
+	labels []label // fixed
+	key    string  // fixed
+
+	cells   []cell // by process.index; shorter if the last ones never had it
+	retired value  // of what is not in cells any more
+	since   uint64 // when trim first saw that no process has it
+
+	// shown is the last total of a counter, or sum of a summary or histogram, that was
+	// shown. The true one does not go down, but adding up the same numbers in another order
+	// can, in the last bit, and Prometheus would take that for a restart from zero.
+	shown float64
+}
+
+// value is what one or several processes have counted.
+type value struct {
+	number  float64 // counter, gauge; sum of a summary
+	count   uint64  // of a summary
+	created int64   // of what counts now; zero if it does not say
+	hist    *histogram
+	shapes  []classic // retired only: of histograms with other bounds than hist's
+}
+
+// cell is the value of one process. Zero seq: it has none.
+type cell struct {
+	seq uint32
+	value
+}
+
+// maxShapes is how many different bounds of retired histograms a series remembers. A
+// rollback goes back to bounds that were there before, so one is not enough.
+const maxShapes = 4
+
+// current reports whether a process says that it has this series.
+func (c *cell) current(p *process) bool { return c.seq != 0 && c.seq >= p.floor }
+
+// cell is nil if the process has none.
+func (sr *series) cell(p *process) *cell {
+	if p.index >= len(sr.cells) || sr.cells[p.index].seq == 0 {
+		return nil
+	}
+	return &sr.cells[p.index]
+}
+
+// held reports whether any process has the series now. One that was deleted in every
+// process is a tombstone like one whose processes are gone.
+func (sr *series) held(s *Store) bool {
+	for _, p := range s.processes {
+		if c := sr.cell(p); c != nil && c.current(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// update takes the new value of a series in p. Where it is less than it was, the
+// application has begun anew, and what was is retired.
+func (s *Store) update(p *process, f *family, sr *series, b []byte) reason {
+	var c *cell
+	if p.index < len(sr.cells) {
+		if c = &sr.cells[p.index]; c.seq == p.seq {
+			return reasonDuplicate
+		}
+	}
+	var next value
+	var err error
+	switch f.kind {
+	case dto.MetricType_SUMMARY:
+		next.count, next.number, next.created, err = readSummary(b)
+	case dto.MetricType_HISTOGRAM:
+		err = s.hist.read(b, &s.wired)
+		next.hist = s.hist
+	default:
+		next.number, next.created, err = number(b)
+		if f.kind == dto.MetricType_COUNTER && !(next.number >= 0 && next.number <= math.MaxFloat64) {
+			err = errMalformed // NaN and infinity would stay for ever
+		}
+	}
+	if err != nil {
+		return reasonOf(err)
+	}
+	if c == nil {
+		sr.cells = append(sr.cells, make([]cell, p.index+1-len(sr.cells))...)
+		c = &sr.cells[p.index]
+	}
+	if c.seq != 0 && f.cumulative() && !next.follows(&c.value) && p.facts[f].merge != Max {
+		sr.retired.absorb(&c.value)
+	}
+	if next.hist != nil {
+		s.hist = c.hist // the old one's memory is for the next
+		if s.hist == nil {
+			s.hist = &histogram{}
+		}
+	}
+	c.value, c.seq = next, p.seq
+	return 0
+}
+
+// follows is histogram.follows of any kind.
+func (v *value) follows(last *value) bool {
+	if v.hist != nil {
+		return v.hist.follows(last.hist)
+	}
+	if last.count > 0 || v.count > 0 { // of a summary, the sum says nothing: it may go down
+		return v.count >= last.count && !newer(v.created, last.created)
+	}
+	return v.number >= last.number && !newer(v.created, last.created)
+}
+
+// retire takes what cell index has into the total of those that are gone.
+func (sr *series) retire(f *family, index int) {
+	if index >= len(sr.cells) || sr.cells[index].seq == 0 {
+		return
+	}
+	if f.cumulative() {
+		sr.retired.absorb(&sr.cells[index].value)
+	}
+	sr.cells[index] = cell{}
+}
+
+// absorb adds from, which is not used any more.
+func (v *value) absorb(from *value) {
+	v.number += from.number
+	v.count += from.count
+	v.created = oldest(v.created, from.created)
+	if from.hist == nil {
+		return
+	}
+	if v.hist == nil {
+		v.hist, from.hist = from.hist, nil
+		return
+	}
+	h := v.hist
+	h.count += from.hist.count
+	h.sum += from.hist.sum
+	h.created = oldest(h.created, from.hist.created)
+	h.native.add(from.hist.native)
+	v.addShape(from.hist.classic)
+}
+
+// addShape adds buckets to those of the same bounds. Of too many the oldest is counted at
+// the bounds of the next.
+func (v *value) addShape(c classic) {
+	shapes := append([]classic{v.hist.classic}, v.shapes...)
+	n := slices.IndexFunc(shapes, func(d classic) bool { return slices.Equal(c.bounds, d.bounds) })
+	if n < 0 {
+		shapes = append(shapes, c.clone())
+		if len(shapes) > maxShapes {
+			shapes[0].addTo(&shapes[1])
+			shapes = shapes[1:]
+		}
+	} else {
+		c.addTo(&shapes[n])
+	}
+	v.hist.classic, v.shapes = shapes[0], shapes[1:]
+}
+
+// oldest ignores zeros.
+func oldest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
