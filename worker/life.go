@@ -108,15 +108,17 @@ func (l *life) fail(stage string, err error) error {
 func (l *life) startHeart() (stop func()) {
 	quit := make(chan struct{})
 	var beating sync.WaitGroup
-	l.page.Beat(time.Now())
+	heart := newPulse(l.page)
+	heart.beat(time.Now())
 	beating.Go(func() {
 		tick := time.NewTicker(heartbeat)
 		defer tick.Stop()
 		for {
 			select {
 			case now := <-tick.C:
-				l.page.Beat(now)
+				heart.beat(now)
 			case <-quit:
+				heart.beat(time.Now()) // the last numbers stay for ever
 				return
 			}
 		}
