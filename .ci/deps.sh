@@ -10,6 +10,8 @@ need uwsgi uwsgi-core
 need apache2 apache2-bin
 need lighttpd lighttpd
 need curl curl
+need promtool prometheus # the names of the metrics, by Prometheus itself
+need prometheus prometheus # counts over reloads as an operator would
 need ip iproute2 # a network of its own for the embedded default
 need chromium chromium # examples/chat
 need wrk wrk # examples/bench

@@ -94,9 +94,13 @@ func (s *site) openStats(ctx context.Context, src stats.Source) error {
 	if err != nil {
 		return err
 	}
+	o := endpoint.Options{Source: src}
+	if m, ok := src.(interface{ Ping(context.Context) error }); ok { // a master; without one there is no loop to ask
+		o.Alive = m.Ping
+	}
 	ctx, s.hush = context.WithCancel(context.WithoutCancel(ctx))
 	s.serving.Go(func() {
-		if err := endpoint.Serve(ctx, ln, src); err != nil {
+		if err := endpoint.Serve(ctx, ln, o); err != nil {
 			s.log.Error("stats are not served any more", "error", err)
 		}
 	})

@@ -1,28 +1,40 @@
 package endpoint
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed17661985/ostler/stats"
 )
 
-func ask(t *testing.T, method, path string) (*http.Response, string) {
+// here is an address of which nobody listens.
+func here() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9191} }
+
+func asked(t *testing.T, o Options, method, path string) (*http.Response, string) {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	Handler(sample()).ServeHTTP(rec, httptest.NewRequest(method, path, nil))
+	newPages(o, here(), new(atomic.Uint64)).ServeHTTP(rec, httptest.NewRequest(method, path, nil))
 	res := rec.Result()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res, string(body)
+}
+
+func ask(t *testing.T, method, path string) (*http.Response, string) {
+	t.Helper()
+	return asked(t, Options{Source: sample()}, method, path)
 }
 
 func TestTheDocumentIsServed(t *testing.T) {
@@ -44,8 +56,22 @@ func TestTheDocumentIsServed(t *testing.T) {
 	}
 }
 
+func TestTheWorkersAreServed(t *testing.T) {
+	res, body := ask(t, http.MethodGet, "/workers")
+	var workers []stats.Worker
+	if err := json.Unmarshal([]byte(body), &workers); err != nil || len(workers) != 4 || workers[0].PID != 4711 {
+		t.Errorf("%v, %+v", err, workers)
+	}
+	if got := res.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	if _, body := asked(t, Options{Source: fixed{}}, http.MethodGet, "/workers"); body != "[]\n" {
+		t.Errorf("without workers: %q", body)
+	}
+}
+
 func TestOnlyReadingIsPossible(t *testing.T) {
-	for _, path := range []string{"/", "/stats", "/metrics", "/nothing"} {
+	for _, path := range []string{"/", "/stats", "/metrics", "/healthz", "/readyz", "/workers", "/nothing"} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "BREW"} {
 			res, _ := ask(t, method, path)
 			if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
@@ -55,16 +81,18 @@ func TestOnlyReadingIsPossible(t *testing.T) {
 	}
 }
 
+// Not even a redirect that repeats what was asked for.
 func TestOtherPathsAreNotFound(t *testing.T) {
-	for _, path := range []string{"/stats/", "/statsx", "/metrics/", "/debug/pprof/", "/index.html"} {
-		if res, _ := ask(t, http.MethodGet, path); res.StatusCode != http.StatusNotFound {
-			t.Errorf("GET %s: %s", path, res.Status)
+	for _, path := range []string{"/stats/", "//stats?secret=1", "/x/../stats", "/statsx", "/metrics/", "/debug/pprof/", "/index.html"} {
+		res, body := ask(t, http.MethodGet, path)
+		if res.StatusCode != http.StatusNotFound || res.Header.Get("Location") != "" || strings.Contains(body, "secret") {
+			t.Errorf("GET %s: %s, %v, %s", path, res.Status, res.Header, body)
 		}
 	}
 }
 
 func TestNoOtherPageMayReadIt(t *testing.T) {
-	for _, path := range []string{"/", "/metrics"} {
+	for _, path := range []string{"/", "/metrics", "/workers", "/healthz", "/readyz"} {
 		res, _ := ask(t, http.MethodGet, path)
 		for name := range res.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
@@ -77,87 +105,49 @@ func TestNoOtherPageMayReadIt(t *testing.T) {
 	}
 }
 
-// exposition is the Prometheus text without its comments, as "name{labels}" to value.
-func exposition(t *testing.T) map[string]string {
-	t.Helper()
-	res, body := ask(t, http.MethodGet, "/metrics")
-	if res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", res.Status, body)
-	}
-	series := map[string]string{}
-	for line := range strings.Lines(body) {
-		if !strings.HasPrefix(line, "#") {
-			i := strings.LastIndexByte(line, ' ')
-			series[line[:i]] = strings.TrimSpace(line[i:])
-		}
-	}
-	return series
-}
-
-func TestTheMetrics(t *testing.T) {
-	got := exposition(t)
-	for name, want := range map[string]string{
-		`ostler_build_info{build="a\"b\n",version="0.1.0"}`: "1",
-		`ostler_generation`:                                                      "4",
-		`ostler_workers`:                                                         "3",
-		`ostler_workers_ready`:                                                   "1",
-		`ostler_slots{worker="1"}`:                                               "2",
-		`ostler_requests_in_flight{worker="1"}`:                                  "1",
-		`ostler_requests_in_flight{worker="2"}`:                                  "0",
-		`ostler_worker_resident_memory_bytes{worker="1"}`:                        "1.048576e+06",
-		`ostler_worker_requests_total{code="1xx",worker="1"}`:                    "2",
-		`ostler_worker_requests_total{code="2xx",worker="1"}`:                    "3",
-		`ostler_worker_requests_total{code="3xx",worker="1"}`:                    "4",
-		`ostler_worker_requests_total{code="4xx",worker="1"}`:                    "5",
-		`ostler_worker_requests_total{code="5xx",worker="1"}`:                    "6",
-		`ostler_worker_requests_total{code="other",worker="1"}`:                  "1",
-		`ostler_worker_exceptions_total{worker="1"}`:                             "1",
-		`ostler_worker_rejected_total{worker="1"}`:                               "2",
-		`ostler_upgraded_connections{worker="1"}`:                                "7",
-		`ostler_worker_upgrades_total{worker="1"}`:                               "9",
-		`ostler_worker_receive_bytes_total{worker="1"}`:                          "300",
-		`ostler_worker_transmit_bytes_total{worker="1"}`:                         "400",
-		`ostler_worker_respawns_total{worker="1"}`:                               "3",
-		`ostler_worker_respawns_total{worker="2"}`:                               "1",
-		`ostler_worker_request_duration_seconds_bucket{worker="1",le="0.0001"}`:  "10",
-		`ostler_worker_request_duration_seconds_bucket{worker="1",le="0.00025"}`: "10",
-		`ostler_worker_request_duration_seconds_bucket{worker="1",le="0.0005"}`:  "15",
-		`ostler_worker_request_duration_seconds_bucket{worker="1",le="60"}`:      "15",
-		`ostler_worker_request_duration_seconds_bucket{worker="1",le="+Inf"}`:    "21",
-		`ostler_worker_request_duration_seconds_sum{worker="1"}`:                 "1.5",
-		`ostler_worker_request_duration_seconds_count{worker="1"}`:               "21",
+func TestReadyMeansEveryWorker(t *testing.T) {
+	up, starting := stats.Worker{ID: 1, Accepting: 1, State: "ready"}, stats.Worker{ID: 2, State: "booting"}
+	away := stats.Worker{ID: 3, State: "cheap"}
+	for name, c := range map[string]struct {
+		state   string
+		ready   int
+		workers stats.List[stats.Worker]
+		status  int
+		says    string
+	}{
+		"all accept":             {"serving", 1, stats.List[stats.Worker]{up}, 200, "serving: 1 of 1 workers accept requests\n"},
+		"one was taken away":     {"serving", 1, stats.List[stats.Worker]{up, away}, 200, "serving: 1 of 1 workers accept requests\n"},
+		"a reload beside them":   {"reloading", 1, stats.List[stats.Worker]{up}, 200, "reloading: 1 of 1 workers accept requests\n"},
+		"one is missing":         {"serving", 1, stats.List[stats.Worker]{up, starting}, 503, "serving: 1 of 2 workers accept requests\n"},
+		"not started yet":        {"starting", 0, nil, 503, "starting: 0 of 0 workers accept requests\n"},
+		"all accept, but not it": {"starting", 1, stats.List[stats.Worker]{up}, 503, "starting: 1 of 1 workers accept requests\n"},
+		"stopping":               {"stopping", 1, stats.List[stats.Worker]{up}, 503, "stopping: 1 of 1 workers accept requests\n"},
+		"nobody left":            {"serving", 0, stats.List[stats.Worker]{away}, 503, "serving: 0 of 0 workers accept requests\n"},
 	} {
-		if got[name] != want {
-			t.Errorf("%s = %q, want %q", name, got[name], want)
-		}
-	}
-	for name := range got {
-		if strings.Contains(name, "4711") || strings.Contains(name, `worker="0"`) || !strings.HasPrefix(name, "ostler_") {
-			t.Errorf("%s must not be there", name)
+		o := Options{Source: fixed{State: c.state, Ready: c.ready, Workers: c.workers}}
+		if res, body := asked(t, o, http.MethodGet, "/readyz"); res.StatusCode != c.status || body != c.says {
+			t.Errorf("%s: %s, %q", name, res.Status, body)
 		}
 	}
 }
 
-func TestEveryMetricHasHelp(t *testing.T) {
-	_, body := ask(t, http.MethodGet, "/metrics")
-	for line := range strings.Lines(body) {
-		name, isType := strings.CutPrefix(line, "# TYPE ")
-		if !isType {
-			continue
-		}
-		name, _, _ = strings.Cut(name, " ")
-		if _, help, ok := strings.Cut(body, "# HELP "+name+" "); !ok || help[0] < 'A' || help[0] > 'Z' {
-			t.Errorf("%s has no help", name)
-		}
+func TestAliveIsWhatTheMasterSays(t *testing.T) {
+	if res, body := ask(t, http.MethodGet, "/healthz"); res.StatusCode != http.StatusOK || body != "alive\n" {
+		t.Errorf("nobody to ask: %s, %q", res.Status, body)
 	}
-}
-
-func TestAWorkerWithoutNumbersIsStillAHistogram(t *testing.T) {
-	// A snapshot that nobody filled: no bounds, no buckets.
-	rec := httptest.NewRecorder()
-	src := fixed{Workers: []stats.Worker{{ID: 1}}}
-	Handler(src).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if want := `ostler_worker_request_duration_seconds_count{worker="1"} 0`; rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), want) {
-		t.Errorf("%d: %s", rec.Code, rec.Body)
+	o := Options{Source: fixed{State: "stopping"}, Alive: func(context.Context) error { return nil }}
+	if res, body := asked(t, o, http.MethodGet, "/healthz"); res.StatusCode != http.StatusOK || body != "alive\n" {
+		t.Errorf("a master that stops is alive: %s, %q", res.Status, body)
+	}
+	o.Alive = func(context.Context) error { return errors.New("stuck") }
+	if res, body := asked(t, o, http.MethodGet, "/healthz"); res.StatusCode != 503 || body != "the master does not react: stuck\n" {
+		t.Errorf("it is stuck: %s, %q", res.Status, body)
+	}
+	o.Alive = func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if res, body := asked(t, o, http.MethodGet, "/healthz"); res.StatusCode != 503 || !strings.Contains(body, "deadline") {
+		t.Errorf("it says nothing: %s, %q", res.Status, body)
 	}
 }

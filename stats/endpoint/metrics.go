@@ -1,136 +1,96 @@
 package endpoint
 
 import (
+	"bytes"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/seed17661985/ostler/stats"
 )
 
-// metrics serves a registry of its own: the master's Go runtime is not what is measured,
+const (
+	ours   = "ostler_"             // begins every name of our own
+	theirs = "ostler_app_metrics_" // begins what Options.App says of itself
+
+	// exporter is the value of the parameter compat that adds the names of that program.
+	exporter = "uwsgi_exporter"
+)
+
+// newMetrics serves registries of its own: the master's Go runtime is not what is measured,
 // and a global registry could be added to by any package of the application.
-func metrics(src stats.Source) http.Handler {
+func newMetrics(o Options, at net.Addr, shed *atomic.Uint64) http.Handler {
+	self := &selfMetrics{shed: shed}
+	var all prometheus.Gatherers
+	if o.App != nil {
+		// First, so that what went wrong with it is counted in the same scrape.
+		all = append(all, prometheus.GathererFunc(guarded(o.App.Gather, &self.appErrors)))
+	}
+	plain := exposition(all, newCollector(o.Source, families(self)), self)
+	both := exposition(all, newCollector(o.Source, slices.Concat(families(self), exporterFamilies(at))), self)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &whole{ResponseWriter: w, status: http.StatusOK}
+		if r.URL.Query().Get("compat") == exporter {
+			both.ServeHTTP(answer, r)
+		} else {
+			plain.ServeHTTP(answer, r)
+		}
+		answer.send()
+	})
+}
+
+// selfMetrics are the endpoint's own numbers.
+type selfMetrics struct {
+	shed      *atomic.Uint64
+	appErrors atomic.Uint64
+}
+
+// exposition is one view of all metrics, in whatever format a client asks for.
+func exposition(others prometheus.Gatherers, own prometheus.Collector, self *selfMetrics) http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(newCollector(src))
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: maxConns})
+	reg.MustRegister(own)
+	gather := slices.Concat(others, prometheus.Gatherers{reg}).Gather
+	return promhttp.HandlerFor(prometheus.GathererFunc(shareAll(gather, &self.appErrors)), promhttp.HandlerOpts{
+		ErrorHandling:      promhttp.ContinueOnError, // what could be gathered is served
+		DisableCompression: true,                     // the way is short, and the CPU is the master's
+		EnableOpenMetrics:  true,
+	})
 }
 
-// collector makes all metrics of one scrape from one snapshot, so that they agree.
-// A worker is labelled by its slot, never by its pid: a pid would start a new series at
-// each reload.
-type collector struct {
-	src stats.Source
-
-	build, generation, workers, ready        *prometheus.Desc // of the whole
-	slots, inFlight, upgraded, memory        *prometheus.Desc // of a worker, going up and down
-	requests, duration, exceptions, rejected *prometheus.Desc // of a worker, only growing
-	upgrades, received, transmitted          *prometheus.Desc
-	respawns                                 *prometheus.Desc
-}
-
-func newCollector(src stats.Source) *collector {
-	whole := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("ostler_"+name, help, labels, nil)
-	}
-	worker := func(name, help string, labels ...string) *prometheus.Desc {
-		return whole(name, help, append([]string{"worker"}, labels...)...)
-	}
-	return &collector{
-		src: src,
-
-		build:      whole("build_info", "Always 1; the versions are in the labels.", "version", "build"),
-		generation: whole("generation", "The generation that is live; each successful reload raises it."),
-		workers:    whole("workers", "Workers that should serve requests."),
-		ready:      whole("workers_ready", "Workers that serve requests."),
-
-		slots:    worker("slots", "Request slots of the worker."),
-		inFlight: worker("requests_in_flight", "Requests being handled."),
-		upgraded: worker("upgraded_connections", "Open connections that are no requests any more, such as websockets."),
-		memory:   worker("worker_resident_memory_bytes", "Resident memory of the worker's process, in bytes."),
-
-		requests:    worker("worker_requests_total", "Requests handled, by class of the answer's status.", "code"),
-		duration:    worker("worker_request_duration_seconds", "Time a request held its slot, in seconds."),
-		exceptions:  worker("worker_exceptions_total", "Requests whose handler panicked."),
-		rejected:    worker("worker_rejected_total", "Requests answered 503 because no slot came free in time."),
-		upgrades:    worker("worker_upgrades_total", "Connections that were upgraded, to websockets for example."),
-		received:    worker("worker_receive_bytes_total", "Bytes received from clients or the front end."),
-		transmitted: worker("worker_transmit_bytes_total", "Bytes sent, heads included."),
-		respawns:    worker("worker_respawns_total", "Times a process was started for the worker, the first included."),
-	}
-}
-
-// Describe lets the registry find a clash of names when it is made, not at a scrape.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		c.build, c.generation, c.workers, c.ready,
-		c.slots, c.inFlight, c.upgraded, c.memory,
-		c.requests, c.duration, c.exceptions, c.rejected,
-		c.upgrades, c.received, c.transmitted, c.respawns,
-	} {
-		ch <- d
-	}
-}
-
-// Collect takes one snapshot.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.src.Snapshot()
-	gauge(ch, c.build, 1, s.Ostler, s.Build)
-	gauge(ch, c.generation, float64(s.Generation))
-	gauge(ch, c.workers, float64(s.Wanted()))
-	gauge(ch, c.ready, float64(s.Ready))
-	for i := range s.Workers {
-		// A worker that was never spawned has id 0, and there may be several of them.
-		if w := &s.Workers[i]; w.ID != 0 {
-			c.worker(ch, w)
+// shareAll lets scrapes that come together have one gathering. Each gets a slice of its
+// own, because promhttp filters it in place when it is asked for a few names. An error is
+// the application's: two families of it that do not go together, say.
+func shareAll[F any](gather func() ([]F, error), errors *atomic.Uint64) func() ([]F, error) {
+	s := newShared(func() ([]F, error) {
+		all, err := gather()
+		if err != nil {
+			errors.Add(1)
 		}
+		return all, nil
+	})
+	return func() ([]F, error) {
+		all, err := s.get()
+		return slices.Clone(all), err
 	}
 }
 
-func (c *collector) worker(ch chan<- prometheus.Metric, w *stats.Worker) {
-	id := strconv.Itoa(w.ID)
-	gauge(ch, c.slots, float64(len(w.Cores)), id)
-	gauge(ch, c.inFlight, float64(len(w.InFlight)), id)
-	gauge(ch, c.upgraded, float64(w.Upgraded), id)
-	gauge(ch, c.memory, float64(w.RSS), id)
-
-	counter(ch, c.exceptions, w.Exceptions, id)
-	counter(ch, c.rejected, w.Rejected, id)
-	counter(ch, c.upgrades, w.Upgrades, id)
-	counter(ch, c.received, w.Rx, id)
-	counter(ch, c.transmitted, w.Tx, id)
-	counter(ch, c.respawns, w.RespawnCount, id)
-
-	n := w.StatusCodes
-	counter(ch, c.requests, n.Informational, id, "1xx")
-	counter(ch, c.requests, n.Successful, id, "2xx")
-	counter(ch, c.requests, n.Redirection, id, "3xx")
-	counter(ch, c.requests, n.ClientError, id, "4xx")
-	counter(ch, c.requests, n.ServerError, id, "5xx")
-	counter(ch, c.requests, n.Other, id, "other")
-	histogram(ch, c.duration, w, id)
+// whole keeps an answer until it is complete, so that gathering and encoding are over
+// before the first byte has to wait for a slow reader.
+type whole struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
 }
 
-func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-}
+func (w *whole) WriteHeader(status int) { w.status = status }
 
-func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-}
+func (w *whole) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// histogram counts from the buckets, not from Requests: the two are read a moment apart,
-// and a histogram whose +Inf is less than a bucket is refused.
-func histogram(ch chan<- prometheus.Metric, d *prometheus.Desc, w *stats.Worker, id string) {
-	var count uint64
-	buckets := make(map[float64]uint64, len(w.Latency.Bounds))
-	for i, n := range w.Latency.Buckets {
-		count += n
-		if i < len(w.Latency.Bounds) { // the last bucket has no bound
-			buckets[float64(w.Latency.Bounds[i])/1e6] = count
-		}
-	}
-	ch <- prometheus.MustNewConstHistogram(d, count, float64(w.RunningTime)/1e6, buckets, id)
+func (w *whole) send() {
+	w.Header().Set("Content-Length", strconv.Itoa(w.body.Len()))
+	w.ResponseWriter.WriteHeader(w.status)
+	_, _ = w.ResponseWriter.Write(w.body.Bytes()) // the client's trouble, not ours
 }

@@ -8,8 +8,9 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed17661985/ostler/stats"
 )
@@ -25,54 +26,60 @@ const (
 	stopTimeout  = time.Second // for answers under way when the server ends
 )
 
+// Options says what is served.
+type Options struct {
+	// Source is asked for each answer.
+	Source stats.Source
+
+	// Alive reports that the master still does its work, or why not. Its context ends when
+	// nobody waits for the answer any more. Nil: what can answer at all is alive.
+	Alive func(context.Context) error
+
+	// App gives the application's own metrics, of all workers together. It is asked once
+	// at a time, however many scrapes there are. Nil: there are none.
+	App prometheus.Gatherer
+}
+
 // Serve answers on ln until ctx ends, and closes ln. It returns nil then, and an error if
 // ln failed before. When it returns, no goroutine of it is left but those of answers
 // that took longer than a second to cut off.
-func Serve(ctx context.Context, ln net.Listener, src stats.Source) error {
-	srv := newServer(src)
+func Serve(ctx context.Context, ln net.Listener, o Options) error {
+	srv, front := newServer(ln, o)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(front) }()
+	var err error
 	select {
-	case err := <-served:
-		_ = srv.Close()
-		return fmt.Errorf("serve stats on %s: %w", ln.Addr(), err)
+	case err = <-served:
+		_ = front.Close()
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
+	if srv.Shutdown(stop) != nil {
 		_ = srv.Close()
 	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve stats on %s: %w", ln.Addr(), err)
+	front.finish(stop)
+	if err == nil {
+		err = <-served
 	}
-	return nil
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve stats on %s: %w", ln.Addr(), err)
 }
 
-func newServer(src stats.Source) *http.Server {
-	return &http.Server{
-		Handler:        Handler(src),
+func newServer(ln net.Listener, o Options) (*http.Server, *dialects) {
+	open := newConns(maxConns)
+	p := newPages(o, ln.Addr(), &open.shed)
+	srv := &http.Server{
+		Handler:        p,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHead,
-		ConnState:      limitConns(maxConns),
 		ErrorLog:       log.New(io.Discard, "", 0), // what clients do wrong is no news of ours
-	}
-}
 
-// limitConns closes what comes beyond limit connections at once. They are not left to
-// wait in the kernel: a client that is refused knows where it stands.
-func limitConns(limit int64) func(net.Conn, http.ConnState) {
-	var open atomic.Int64
-	return func(c net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			if open.Add(1) > limit {
-				_ = c.Close() // net/http's read then fails, and StateClosed follows
-			}
-		case http.StateClosed, http.StateHijacked:
-			open.Add(-1)
-		}
+		DisableGeneralOptionsHandler: true, // OPTIONS * is refused as every other method is
 	}
+	return srv, newDialects(ln, open, p.dump)
 }

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +19,11 @@ import (
 )
 
 // serving runs Serve; the result arrives when its context ends or its listener does.
-func serving(t *testing.T, ln net.Listener, src stats.Source) (stop func() error) {
+func serving(t *testing.T, ln net.Listener, o Options) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
-	go func() { result <- Serve(ctx, ln, src) }()
+	go func() { result <- Serve(ctx, ln, o) }()
 	stopped := false
 	stop = func() error {
 		stopped = true
@@ -62,26 +65,36 @@ func dial(t *testing.T, ln net.Listener) net.Conn {
 	return c
 }
 
+// addresses are one of each sort.
+func addresses(t *testing.T) map[string][2]string {
+	t.Helper()
+	all := map[string][2]string{"tcp": {"tcp", "127.0.0.1:0"}, "unix": {"unix", filepath.Join(t.TempDir(), "s")}}
+	if runtime.GOOS == "linux" {
+		all["abstract"] = [2]string{"unix", fmt.Sprintf("@ostler-%d-%s", os.Getpid(), t.Name())}
+	}
+	return all
+}
+
 func TestFetchReadsWhatIsServed(t *testing.T) {
-	for network, addr := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")} {
-		ln := listen(t, network, addr)
-		stop := serving(t, ln, sample())
+	for name, at := range addresses(t) {
+		ln := listen(t, at[0], at[1])
+		stop := serving(t, ln, Options{Source: sample()})
 		s, err := stats.Fetch(t.Context(), ln.Addr().String())
 		if err != nil || s.Generation != 4 || len(s.Workers) != 4 {
-			t.Errorf("%s: %v, %+v", network, err, s)
+			t.Errorf("%s: %v, %+v", name, err, s)
 		}
 		if err := stop(); err != nil {
-			t.Errorf("%s: Serve: %v", network, err)
+			t.Errorf("%s: Serve: %v", name, err)
 		}
-		if _, err := net.Dial(network, ln.Addr().String()); err == nil {
-			t.Errorf("%s: still listening", network)
+		if _, err := net.Dial(at[0], ln.Addr().String()); err == nil {
+			t.Errorf("%s: still listening", name)
 		}
 	}
 }
 
 func TestAHEADHasNoBody(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	serving(t, ln, sample())
+	serving(t, ln, Options{Source: sample()})
 	for _, path := range []string{"/", "/metrics"} {
 		c := dial(t, ln)
 		if _, err := io.WriteString(c, "HEAD "+path+" HTTP/1.0\r\n\r\n"); err != nil {
@@ -98,7 +111,7 @@ func TestAHEADHasNoBody(t *testing.T) {
 func TestAFailedListenerIsReported(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	_ = ln.Close()
-	err := Serve(t.Context(), ln, sample())
+	err := Serve(t.Context(), ln, Options{Source: sample()})
 	if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "serve stats on 127.0.0.1:") {
 		t.Errorf("Serve: %v", err)
 	}
@@ -114,54 +127,28 @@ func (b blocking) Snapshot() stats.Snapshot {
 }
 
 func TestAnEndIsNotHeldUpByAnAnswer(t *testing.T) {
-	src := blocking{asked: make(chan struct{}), release: make(chan struct{})}
-	ln := listen(t, "tcp", "127.0.0.1:0")
-	stop := serving(t, ln, src)
-	c := dial(t, ln)
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	<-src.asked
-	if err := stop(); err != nil {
-		t.Errorf("Serve: %v", err)
-	}
-	close(src.release)
-	if _, err := c.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection outlived its server")
-	}
-}
-
-func TestSilentClientsKeepNobodyOut(t *testing.T) {
-	ln := listen(t, "tcp", "127.0.0.1:0")
-	serving(t, ln, sample())
-	var silent []net.Conn
-	for range maxConns {
-		silent = append(silent, dial(t, ln))
-	}
-	// Connections are counted in the order of their accepts, so this one is too many.
-	over := dial(t, ln)
-	if _, err := over.Read(make([]byte, 1)); err == nil {
-		t.Fatal("a connection beyond the limit is answered")
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
-		t.Fatal("a connection beyond the limit is kept open")
-	}
-	for _, c := range silent {
-		_ = c.Close()
-	}
-	for end := time.Now().Add(deadline); ; {
-		_, err := stats.Fetch(t.Context(), ln.Addr().String())
-		if err == nil {
-			return
+	for _, said := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\n"} {
+		src := blocking{asked: make(chan struct{}), release: make(chan struct{})}
+		ln := listen(t, "tcp", "127.0.0.1:0")
+		stop := serving(t, ln, Options{Source: src})
+		c := dial(t, ln)
+		if _, err := io.WriteString(c, said); err != nil {
+			t.Fatal(err)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("after the silent clients left: %v", err)
+		<-src.asked
+		if err := stop(); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		close(src.release)
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%q: the connection outlived its server", said)
 		}
 	}
 }
 
 func TestAHeadHasAnEnd(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	serving(t, ln, sample())
+	serving(t, ln, Options{Source: sample()})
 	c := dial(t, ln)
 	go func() { // ends when the server closes the connection
 		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n")
@@ -188,7 +175,7 @@ func TestAnEndBeforeTheBeginning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	if err := Serve(ctx, ln, sample()); err != nil {
+	if err := Serve(ctx, ln, Options{Source: sample()}); err != nil {
 		t.Errorf("Serve: %v", err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -197,10 +184,31 @@ func TestAnEndBeforeTheBeginning(t *testing.T) {
 }
 
 func TestNoClientHasForEver(t *testing.T) {
-	srv := newServer(sample())
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	srv, front := newServer(ln, Options{Source: sample()})
+	_ = front.Close()
 	for name, d := range map[string]time.Duration{"read": srv.ReadTimeout, "write": srv.WriteTimeout, "idle": srv.IdleTimeout} {
 		if d <= 0 || d > time.Minute {
 			t.Errorf("%s timeout is %v", name, d)
+		}
+	}
+}
+
+func TestAConnectionIsUsedAgain(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	serving(t, ln, Options{Source: sample()})
+	c := dial(t, ln)
+	r := bufio.NewReader(c)
+	for _, path := range []string{"/metrics", "/stats", "/readyz", "/metrics"} {
+		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if n, err := io.Copy(io.Discard, res.Body); err != nil || n != res.ContentLength || n == 0 {
+			t.Errorf("%s: %d bytes of %d, %v", path, n, res.ContentLength, err)
 		}
 	}
 }

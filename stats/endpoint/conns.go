@@ -1,0 +1,104 @@
+package endpoint
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conns bounds how many connections are open. The limit is kept by closing the one on
+// which nothing has moved for longest, not by refusing the new one: clients that connect
+// and never read would otherwise keep everybody out for as long as they like, and this
+// address is what an operator looks at when something is wrong.
+type conns struct {
+	limit int // fixed
+	shed  atomic.Uint64
+
+	mu   sync.Mutex // never held while a client is waited for
+	open map[*conn]struct{}
+}
+
+func newConns(limit int) *conns { return &conns{limit: limit, open: make(map[*conn]struct{})} }
+
+// admit takes c in, and somebody else out if there is no room.
+func (s *conns) admit(c net.Conn) *conn {
+	fresh := &conn{Conn: c, of: s}
+	fresh.touch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) >= s.limit {
+		out := s.stalest()
+		delete(s.open, out)
+		_ = out.Conn.Close() // whoever serves it notices, and calls its Close
+		s.shed.Add(1)
+	}
+	s.open[fresh] = struct{}{}
+	return fresh
+}
+
+// stalest needs the lock, and at least one connection.
+func (s *conns) stalest() *conn {
+	var found *conn
+	for c := range s.open {
+		if found == nil || c.moved.Load() < found.moved.Load() {
+			found = c
+		}
+	}
+	return found
+}
+
+// cut closes whatever is open.
+func (s *conns) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		_ = c.Conn.Close()
+	}
+}
+
+// conn is a client. What was read to find out what it speaks is read again.
+type conn struct {
+	net.Conn
+	of    *conns
+	moved atomic.Int64 // when a byte last went either way, in nanoseconds of the epoch
+
+	ahead []byte // read already; owned by the one goroutine that reads
+}
+
+func (c *conn) touch() { c.moved.Store(time.Now().UnixNano()) }
+
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.touch()
+	}
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 {
+		c.touch()
+	}
+	return n, err
+}
+
+func (c *conn) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// closeWrite says that nothing more comes, while what the client still sends is read.
+func (c *conn) closeWrite() {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok { // TCP and unix sockets are
+		_ = half.CloseWrite()
+	}
+}
