@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -62,7 +64,9 @@ func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *httpServer {
 		ErrorLog:          log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
 	}
 	srv.SetKeepAlivesEnabled(p.cfg.HTTPKeepalive > 0)
-	return newHTTPServer(srv, log)
+	s := newHTTPServer(srv, log)
+	s.onRefuse = requests.Refused
+	return s
 }
 
 func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Server {
@@ -72,6 +76,7 @@ func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Serve
 		ReadTimeout:   time.Duration(p.cfg.SocketTimeout),
 		WriteTimeout:  time.Duration(p.cfg.SocketTimeout),
 		AllowFrom:     allowFrom(p.cfg.AllowFrom),
+		OnRefuse:      requests.Refused,
 		ConnContext:   requests.ConnContext,
 		ErrorLog:      p.log.Named("uwsgi").Warn,
 	}
@@ -111,12 +116,33 @@ func limitBody(limit int64, next http.Handler) http.Handler {
 			if r.ProtoMajor == 1 { // on HTTP/2 the stream alone ends
 				w.Header().Set("Connection", "close") // the body is not going to be read
 			}
+			pool.BodyRefused(w)
 			http.Error(w, "request body is over limit-post ("+strconv.FormatInt(limit, 10)+" bytes)", http.StatusRequestEntityTooLarge)
 			return
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			if r.ContentLength < 0 {
+				r.Body = &countedBody{ReadCloser: r.Body, out: w}
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// countedBody is a limited body of which nobody said how long it is.
+type countedBody struct {
+	io.ReadCloser
+	out     http.ResponseWriter
+	refused bool
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	var over *http.MaxBytesError
+	if err != nil && !b.refused && errors.As(err, &over) {
+		b.refused = true
+		pool.BodyRefused(b.out)
+	}
+	return n, err
 }

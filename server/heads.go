@@ -13,7 +13,8 @@ import (
 // readers could understand differently does not get through.
 type httpServer struct {
 	*http.Server
-	log hclog.Logger
+	log      hclog.Logger
+	onRefuse func(status int) // may be nil
 }
 
 // newHTTPServer takes over srv.
@@ -42,6 +43,9 @@ func (s *httpServer) framed(ln net.Listener) net.Listener {
 // the access log.
 func (s *httpServer) refused(peer net.Addr, r *strict.Refusal) {
 	s.log.Warn("http request refused", "peer", addrName(peer), "status", r.Status, "cause", r.Cause)
+	if s.onRefuse != nil {
+		s.onRefuse(r.Status)
+	}
 }
 
 // addrName names a peer also where it has no address, as on unix sockets.

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/server/uwsgi"
 	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
 // resolveApps finds what the configuration names among the registered apps, and
@@ -50,7 +52,7 @@ func appsOf(cfg config.Config) []stats.App {
 
 // hosted is the apps of one worker.
 type hosted struct {
-	handler http.Handler
+	handler *mounts
 	startup []time.Duration // of each of appsOf
 	built   []builtApp      // in the order in which they were built
 }
@@ -83,6 +85,18 @@ func host(ctx context.Context, apps []App, cfg config.Config) (*hosted, error) {
 	}
 	h.handler = newMounts(root, 0, list)
 	return h, nil
+}
+
+// appOf says whose a request is that never got to its app.
+func (h *hosted) appOf(r *http.Request) int {
+	at, _, _ := h.handler.find(uwsgi.ScriptName(r), r.URL.Path)
+	switch {
+	case at != nil:
+		return at.app
+	case h.handler.root != nil:
+		return h.handler.home
+	}
+	return scoreboard.NoApp
 }
 
 // build gives the app of that name, from before or made now.

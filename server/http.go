@@ -53,6 +53,7 @@ func (p protocols) webServer(h http.Handler, requests *pool.Pool) (*webServer, e
 		Trust: trust, HeaderTimeout: s.ReadHeaderTimeout,
 		OnRefuse: func(peer net.Addr, err error) {
 			s.log.Warn("http connection refused", "peer", addrName(peer), "cause", err)
+			requests.Refused(http.StatusBadRequest)
 		},
 	}
 	lot := parking.New(parking.Options{IdleTimeout: s.IdleTimeout})

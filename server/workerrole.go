@@ -80,6 +80,7 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		QueueTimeout:  time.Duration(cfg.QueueTimeout),
 		SocketTimeout: time.Duration(cfg.SocketTimeout),
 		OnDone:        logs.record(),
+		AppOf:         h.appOf,
 	}
 	return worker.Service{
 		Handler:      h.handler,

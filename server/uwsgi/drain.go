@@ -93,6 +93,9 @@ func (c *conn) answerError(err error, noBody bool) bool {
 	pe := &ProtocolError{Status: http.StatusBadRequest, Reason: err.Error()}
 	errors.As(err, &pe)
 	c.log("uwsgi request refused", "status", pe.Status, "cause", pe.Reason)
+	if c.srv.OnRefuse != nil {
+		c.srv.OnRefuse(pe.Status)
+	}
 	// What the connection was admitted for will not come: see Server.
 	if a, ok := c.rwc.(interface{ Answered() }); ok {
 		a.Answered()

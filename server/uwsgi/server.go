@@ -44,6 +44,10 @@ type Server struct {
 	// and was not the handler's to report. Nil writes to the log package.
 	ErrorLog func(msg string, kv ...any)
 
+	// OnRefuse is told of each request that no handler will see, with the status it is
+	// answered. Nil is nobody.
+	OnRefuse func(status int)
+
 	// ConnContext may derive the context of a connection's request.
 	ConnContext func(context.Context, net.Conn) context.Context
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
 // errNoSlot reports a wait of QueueTimeout in vain. Handler answers it with 503; any other
@@ -23,7 +25,8 @@ const noSlot = -1
 //
 // Invariant: while anybody queues, no slot is free.
 type admission struct {
-	mu sync.Mutex
+	page *scoreboard.Page // fixed; hears who waits
+	mu   sync.Mutex
 
 	// Guarded by mu.
 	free    []int         // a stack: the row used last is still in the cache
@@ -55,7 +58,8 @@ func newWaiter(kind waiterKind) *waiter {
 	return w
 }
 
-func (a *admission) init(slots int) {
+func (a *admission) init(slots int, page *scoreboard.Page) {
+	a.page = page
 	a.free = make([]int, slots)
 	for i := range a.free {
 		a.free[i] = slots - 1 - i // slot 0 is taken first
@@ -89,6 +93,10 @@ func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Dura
 
 // wait ends with a slot, with errNoSlot, or with the error of ctx.
 func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) (int, error) {
+	if timeout > 0 { // else it has waited in its gate before, and this is the same wait
+		a.page.BeginWait()
+		defer func(began time.Time) { a.page.EndWait(time.Since(began)) }(time.Now())
+	}
 	limit := time.NewTimer(timeout)
 	defer limit.Stop()
 	var err error

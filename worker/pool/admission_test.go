@@ -5,10 +5,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
 // hammered is what a hammering must leave behind.
@@ -205,8 +209,9 @@ func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var done []Result
 		p, h, first, second := busyPool(t, Options{QueueTimeout: 1500 * time.Millisecond,
-			OnDone: func(_ *http.Request, res Result) { done = append(done, res) }})
-		began := time.Now()
+			OnDone: func(_ *http.Request, res Result) { done = append(done, res) },
+			AppOf:  func(r *http.Request) int { return strings.Count(r.URL.Path, "second") }})
+		before, began := p.opts.Page.Totals(), time.Now()
 		res, _, err := second.do("POST", "/second", "body")
 		if err != nil {
 			t.Fatal(err)
@@ -217,8 +222,9 @@ func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 		if waited := time.Since(began); waited != 1500*time.Millisecond {
 			t.Errorf("waited %s", waited)
 		}
-		if got := p.opts.Page.Totals().Rejects.Total(); got != 1 {
-			t.Errorf("%d rejected", got)
+		checkWaits(t, p, before, 0, 1500*time.Millisecond)
+		if got := p.opts.Page.AppCounters()[1].Rejects; got[scoreboard.RejectQueueTimeout-1] != 1 || got.Total() != 1 {
+			t.Errorf("rejected %v of the second app", got)
 		}
 		h.release <- struct{}{}
 		if res, _, err := first.receive("GET"); err != nil || res.StatusCode != 200 {
@@ -234,6 +240,21 @@ func TestWaitEndsWith503AndRetryAfter(t *testing.T) {
 	})
 }
 
+// checkWaits wants so many who wait now, and that others did for as long as said, besides
+// those of before: the connections of a busyPool may have met while it was made.
+func checkWaits(t *testing.T, p *Pool, before stats.Counters, now uint64, over ...time.Duration) {
+	t.Helper()
+	want := before
+	for _, d := range over {
+		want.Waited += uint64(d)
+		want.Waits[stats.LatencyBucket(d)]++
+	}
+	total := p.opts.Page.Totals()
+	if n := p.opts.Page.Waiting(); n != now || total.Waited != want.Waited || total.Waits != want.Waits {
+		t.Errorf("%d wait, others waited %v, %v; want %d, and %v, %v", n, time.Duration(total.Waited), total.Waits, now, time.Duration(want.Waited), want.Waits)
+	}
+}
+
 func TestClientThatLeavesTheQueueTakesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := make(chan Result, 1)
@@ -242,8 +263,10 @@ func TestClientThatLeavesTheQueueTakesNoSlot(t *testing.T) {
 				gone <- res
 			}
 		}})
+		before := p.opts.Page.Totals()
 		go second.send("GET", "/second", "")
 		synctest.Wait()
+		checkWaits(t, p, before, 1)
 		second.conn.Close()
 		if res := <-gone; res.Status != 499 {
 			t.Errorf("reported %+v", res)
@@ -253,8 +276,9 @@ func TestClientThatLeavesTheQueueTakesNoSlot(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if total := p.opts.Page.Totals(); total.Requests != 1 || total.Rejects.Total() != 0 {
+		if total := p.opts.Page.Totals(); total.Requests != 1 || total.Rejects[scoreboard.RejectClientGone-1] != 1 || total.Rejects.Total() != 1 {
 			t.Errorf("counted %+v", total)
 		}
+		checkWaits(t, p, before, 0, 0)
 	})
 }

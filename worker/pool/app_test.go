@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
 // wrapped is a writer as middleware makes it.
@@ -35,11 +36,15 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 			}
 			c.Close()
 			panic("on purpose")
+		case "/too-long":
+			Charge(w, 0)
+			BodyRefused(w)
+			http.Error(w, "too long", http.StatusRequestEntityTooLarge)
 		case "/no-such-app":
 			Charge(w, 7)
 		}
 	})
-	for _, path := range []string{"/first", "/wrapped", "/panic", "/nobody", "/no-such-app", "/first"} {
+	for _, path := range []string{"/first", "/wrapped", "/panic", "/nobody", "/no-such-app", "/first", "/too-long"} {
 		if _, _, err := dial(t, ln.Addr()).do("GET", path, ""); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -51,7 +56,7 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 		t.Error(err)
 	}
 	want := []stats.AppCounters{
-		{Requests: 2, Status: [6]uint64{2: 2}},
+		{Requests: 3, Status: [6]uint64{2: 2, 4: 1}, Rejects: stats.Rejects{scoreboard.RejectLimitPost - 1: 1}},
 		{Requests: 3, Exceptions: 2, Status: [6]uint64{1: 1, 2: 1, 5: 1}},
 		{Requests: 2, Status: [6]uint64{2: 2}},
 	}
@@ -65,5 +70,6 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 }
 
 func TestChargeLeavesOtherWritersAlone(t *testing.T) {
+	BodyRefused(wrapped{httptest.NewRecorder()})
 	Charge(wrapped{httptest.NewRecorder()}, 0) // no panic, no endless search
 }

@@ -65,10 +65,9 @@ func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
 
 // turnAway answers a request that got no slot.
 func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived time.Time, err error) {
-	res := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}
+	res, why := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}, scoreboard.RejectClientGone
 	if errors.Is(err, errNoSlot) {
-		res.Status = http.StatusServiceUnavailable
-		p.opts.Page.AddReject(scoreboard.NoApp, scoreboard.RejectQueueTimeout)
+		res.Status, why = http.StatusServiceUnavailable, scoreboard.RejectQueueTimeout
 		h := w.Header()
 		if p.closing(r, c) {
 			h.Set("Connection", "close")
@@ -76,6 +75,7 @@ func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter()))
 		res.Bytes = refuse(w, r, http.StatusServiceUnavailable)
 	}
+	p.opts.Page.AddReject(p.appOf(r), why)
 	res.Took = time.Since(arrived)
 	if p.opts.OnDone != nil {
 		p.opts.OnDone(r, res)

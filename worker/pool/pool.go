@@ -45,6 +45,10 @@ type Options struct {
 	// Page receives the numbers. Required.
 	Page *scoreboard.Page
 
+	// AppOf says for which app, by its number on the page, a request is that got no slot and
+	// so reaches nobody who could Charge it. May be nil.
+	AppOf func(*http.Request) int
+
 	// OnPanic is told of each handler's panic, with the stack of the panic. May be nil.
 	OnPanic func(r *http.Request, v any, stack []byte)
 
@@ -96,7 +100,7 @@ func New(o Options) *Pool {
 	}
 	p.watchdog = newWatchdog()
 	p.linger.Store(math.MaxInt64)
-	p.admission.init(o.Slots)
+	p.admission.init(o.Slots, o.Page)
 	return p
 }
 
