@@ -1,8 +1,11 @@
 package stats
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,64 +20,88 @@ const (
 	maxDocument  = 64 << 20
 )
 
-// Fetch asks a stats server over http. addr is "host:port", the path of a unix socket,
-// "@name" of an abstract one, or an http:// URL.
+// Fetch asks a stats server, ostler's or uWSGI's. addr is "host:port", the path of a unix
+// socket, "@name" of an abstract one, or an http:// URL.
 func Fetch(ctx context.Context, addr string) (Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	s, err := fetch(ctx, addr)
+	ask := fetch
+	if strings.HasPrefix(addr, "http://") {
+		ask = fetchURL
+	}
+	s, err := ask(ctx, addr)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("fetch stats from %s: %w", addr, err)
 	}
 	return s, nil
 }
 
-func fetch(ctx context.Context, addr string) (Snapshot, error) {
-	target, dial := route(addr)
+func fetchURL(ctx context.Context, target string) (Snapshot, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return Snapshot{}, err
 	}
 	client := http.Client{
-		// No proxy from the environment: a stats address is a local one.
-		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		Transport: &http.Transport{DisableKeepAlives: true}, // no proxy from the environment: a stats address is a local one
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a stats server does not redirect; what does is something else
 		},
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return Snapshot{}, unwrapURL(err)
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // the caller names the address
+		}
+		return Snapshot{}, err
 	}
+	return readAnswer(res)
+}
+
+// fetch asks over http and takes an answer without it as well. uWSGI gives no other, and
+// ostler takes a client for one that says nothing if its request is late, as on a machine
+// that is busy enough to be looked at.
+func fetch(ctx context.Context, addr string) (Snapshot, error) {
+	network := "tcp"
+	if strings.ContainsAny(addr, "/@") {
+		network = "unix"
+	}
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })() // ends what waits
+	s, err := converse(c)
+	if ctx.Err() != nil {
+		return Snapshot{}, ctx.Err()
+	}
+	return s, err
+}
+
+func converse(c io.ReadWriter) (Snapshot, error) {
+	_, unsent := io.WriteString(c, "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	answer := bufio.NewReader(c)
+	first, err := answer.Peek(1)
+	if err != nil {
+		// What could not be sent matters only if no answer was there already.
+		return Snapshot{}, fmt.Errorf("no answer: %w", cmp.Or(unsent, err))
+	}
+	if first[0] == '{' {
+		return read(answer, maxDocument)
+	}
+	res, err := http.ReadResponse(answer, nil)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return readAnswer(res)
+}
+
+func readAnswer(res *http.Response) (Snapshot, error) {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return Snapshot{}, fmt.Errorf("answered %s", res.Status)
 	}
 	return read(res.Body, maxDocument)
-}
-
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// route gives the URL to ask for and the way there.
-func route(addr string) (target string, dial dialFunc) {
-	var d net.Dialer
-	switch {
-	case strings.HasPrefix(addr, "http://"):
-		return addr, d.DialContext
-	case strings.ContainsAny(addr, "/@"):
-		return "http://localhost/stats", func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", addr)
-		}
-	}
-	return "http://" + addr + "/stats", d.DialContext
-}
-
-// unwrapURL drops the "Get http://...:" that names a made-up URL for a unix socket.
-func unwrapURL(err error) error {
-	if u, ok := err.(*url.Error); ok {
-		return u.Err
-	}
-	return err
 }
 
 // read decodes a document of at most limit bytes.

@@ -91,6 +91,51 @@ func TestFetchSaysWhatWentWrong(t *testing.T) {
 	}
 }
 
+// uWSGI's own stats server says no word of http, and may be done before it is asked.
+func TestFetchReadsADocumentWithoutAHead(t *testing.T) {
+	for _, wait := range []bool{false, true} {
+		ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if wait { // for the request
+				_, _ = c.Read(make([]byte, 1))
+			}
+			_ = json.NewEncoder(c).Encode(full())
+		}()
+		got, err := Fetch(t.Context(), ln.Addr().String())
+		if err != nil || !reflect.DeepEqual(generic(t, got), generic(t, full())) {
+			t.Errorf("waiting %v: %v, %+v", wait, err, got)
+		}
+		<-done
+		_ = ln.Close()
+	}
+}
+
+func TestFetchSaysThatNobodyAnswers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			_ = c.Close()
+		}
+	}()
+	if _, err := Fetch(t.Context(), ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "no answer: ") {
+		t.Errorf("Fetch: %v", err)
+	}
+}
+
 func TestADocumentHasALimit(t *testing.T) {
 	const open, end = `{"cwd":"`, `"}`
 	fill := func(n int) string { return open + strings.Repeat("x", n-len(open)-len(end)) + end }
