@@ -23,6 +23,7 @@ type histogram struct {
 type classic struct {
 	bounds []float64
 	cum    []uint64 // observations up to the bound, as on the wire
+	by     Process  // the newest that had these bounds; only of what is retired
 }
 
 // The fields of Histogram and Bucket; the first two are Summary's as well.
@@ -173,7 +174,7 @@ func (c *classic) addTo(total *classic) {
 }
 
 func (c *classic) clone() classic {
-	return classic{bounds: slices.Clone(c.bounds), cum: slices.Clone(c.cum)}
+	return classic{bounds: slices.Clone(c.bounds), cum: slices.Clone(c.cum), by: c.by}
 }
 
 // readSummary reads what of a summary can be added up. Quantiles cannot.

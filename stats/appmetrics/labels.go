@@ -92,7 +92,8 @@ func withWorker(labels []label, worker string) []label {
 			break
 		}
 		name = "exported_" + name
-		worker, all = all[n].value, slices.Delete(all, n, n+1)
+		worker = all[n].value
+		all = slices.Delete(all, n, n+1)
 	}
 	slices.SortFunc(all, byName)
 	return all

@@ -64,7 +64,7 @@ func (v *view) compare(f, g *family) int {
 	a, b := v.newest[f].by, v.newest[g].by
 	switch {
 	case a != nil && b != nil:
-		return a.compare(b)
+		return a.compare(b.Process)
 	case a != nil:
 		return 1
 	case b != nil:
@@ -157,8 +157,9 @@ func (v *view) gauge(f *family, sr *series, m Merge) (out []*dto.Metric) {
 		}
 	}
 	if any {
-		out = append(out, plain(f.kind, sr.labels, total))
+		return append(out, plain(f.kind, sr.labels, total))
 	}
+	slices.Reverse(out) // of the worker that was started first comes first
 	return out
 }
 
@@ -279,10 +280,13 @@ func (sr *series) bounds(live []*process) []float64 {
 			return c.hist.classic.bounds
 		}
 	}
-	if n := len(sr.retired.shapes); n > 0 {
-		return sr.retired.shapes[n-1].bounds
+	newest := &sr.retired.hist.classic
+	for i := range sr.retired.shapes {
+		if c := &sr.retired.shapes[i]; c.by.compare(newest.by) > 0 {
+			newest = c
+		}
 	}
-	return sr.retired.hist.classic.bounds
+	return newest.bounds
 }
 
 func asTime(ns int64) *timestamppb.Timestamp {

@@ -123,7 +123,7 @@ func (s *Store) update(p *process, f *family, sr *series, b []byte) reason {
 		c = &sr.cells[p.index]
 	}
 	if c.seq != 0 && f.cumulative() && !next.follows(&c.value) && p.facts[f].merge != Max {
-		sr.retired.absorb(&c.value)
+		sr.retired.absorb(&c.value, p.Process)
 	}
 	if next.hist != nil {
 		s.hist = c.hist // the old one's memory is for the next
@@ -146,25 +146,27 @@ func (v *value) follows(last *value) bool {
 	return v.number >= last.number && !newer(v.created, last.created)
 }
 
-// retire takes what cell index has into the total of those that are gone.
-func (sr *series) retire(f *family, index int) {
-	if index >= len(sr.cells) || sr.cells[index].seq == 0 {
+// retire takes what p has into the total of those that are gone.
+func (sr *series) retire(f *family, p *process) {
+	c := sr.cell(p)
+	if c == nil {
 		return
 	}
 	if f.cumulative() {
-		sr.retired.absorb(&sr.cells[index].value)
+		sr.retired.absorb(&c.value, p.Process)
 	}
-	sr.cells[index] = cell{}
+	*c = cell{}
 }
 
-// absorb adds from, which is not used any more.
-func (v *value) absorb(from *value) {
+// absorb adds what a process had, which is not used any more.
+func (v *value) absorb(from *value, by Process) {
 	v.number += from.number
 	v.count += from.count
 	v.created = oldest(v.created, from.created)
 	if from.hist == nil {
 		return
 	}
+	from.hist.classic.by = by
 	if v.hist == nil {
 		v.hist, from.hist = from.hist, nil
 		return
@@ -174,22 +176,26 @@ func (v *value) absorb(from *value) {
 	h.sum += from.hist.sum
 	h.created = oldest(h.created, from.hist.created)
 	h.native.add(from.hist.native)
-	v.addShape(from.hist.classic)
+	v.addShape(&from.hist.classic)
 }
 
 // addShape adds buckets to those of the same bounds. Of too many the oldest is counted at
 // the bounds of the next.
-func (v *value) addShape(c classic) {
+func (v *value) addShape(c *classic) {
 	shapes := append([]classic{v.hist.classic}, v.shapes...)
 	n := slices.IndexFunc(shapes, func(d classic) bool { return slices.Equal(c.bounds, d.bounds) })
-	if n < 0 {
-		shapes = append(shapes, c.clone())
-		if len(shapes) > maxShapes {
-			shapes[0].addTo(&shapes[1])
-			shapes = shapes[1:]
+	if n >= 0 {
+		c.addTo(&shapes[n])
+		if c.by.compare(shapes[n].by) > 0 {
+			shapes[n].by = c.by
 		}
 	} else {
-		c.addTo(&shapes[n])
+		shapes = append(shapes, c.clone())
+	}
+	if len(shapes) > maxShapes {
+		slices.SortFunc(shapes, func(a, b classic) int { return a.by.compare(b.by) })
+		shapes[0].addTo(&shapes[1])
+		shapes = shapes[1:]
 	}
 	v.hist.classic, v.shapes = shapes[0], shapes[1:]
 }

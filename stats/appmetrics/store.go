@@ -56,6 +56,11 @@ func NewStore(l Limits) *Store {
 	}
 }
 
+// compare orders processes by age, that of their program first.
+func (p Process) compare(q Process) int {
+	return cmp.Or(cmp.Compare(p.Generation, q.Generation), cmp.Compare(p.ID, q.ID))
+}
+
 // process is one that lives.
 type process struct {
 	Process
@@ -65,11 +70,6 @@ type process struct {
 	floor uint32
 	taken time.Time // when its last dump came
 	facts map[*family]facts
-}
-
-// compare orders processes by age, that of their program first.
-func (p *process) compare(q *process) int {
-	return cmp.Or(cmp.Compare(p.Generation, q.Generation), cmp.Compare(p.ID, q.ID))
 }
 
 // reason is why something is not shown.
@@ -248,7 +248,7 @@ func (s *Store) Retire(id uint64) {
 	s.free = append(s.free, p.index)
 	for f := range p.facts {
 		for key, sr := range f.series {
-			sr.retire(f, p.index)
+			sr.retire(f, p)
 			if !f.cumulative() && !sr.held(s) {
 				delete(f.series, key)
 				f.sorted = nil
@@ -316,5 +316,5 @@ func (s *Store) trim() {
 
 // live is the processes, the newest last.
 func (s *Store) live() []*process {
-	return slices.SortedFunc(maps.Values(s.processes), (*process).compare)
+	return slices.SortedFunc(maps.Values(s.processes), func(a, b *process) int { return a.compare(b.Process) })
 }
