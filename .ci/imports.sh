@@ -42,7 +42,7 @@ stats/appmetrics |                                                              
 "
 
 # Tests may import, besides what their package may: these modules, everywhere ...
-test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $hclog $toml $websocket"
+test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $model $protobuf github.com/prometheus/common $hclog $toml $websocket"
 # ... and these own packages, where a test needs a neighbour to talk to.
 test_law="
 cmd/ostler       | server/servertest
