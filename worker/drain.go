@@ -16,7 +16,8 @@ import (
 //  3. upgraded connections that stay are closed after UpgradeMercy
 //  4. what is left shortly before the limit is named and cut
 //  5. the servers are closed and joined, and handlers that were cut get a moment to end
-//  6. the application is closed
+//  6. the last metrics are sent
+//  7. the application is closed
 func (l *life) drain(ask control.Drain) error {
 	if err := l.move(Draining); err != nil {
 		return err
@@ -33,6 +34,7 @@ func (l *life) drain(ask control.Drain) error {
 	}
 	l.serving.Wait()
 	l.awaitHandlers(max(reserve(ask.Timeout)/2, cutMercy))
+	l.endReporter(max(min(ask.Timeout-time.Since(began), lastGather), cutMercy))
 	err = errors.Join(err, l.closeApp(ask.Timeout-time.Since(began)))
 	l.log.Debug("drained", "took", time.Since(began))
 	return errors.Join(err, l.move(Done))
@@ -123,6 +125,7 @@ func (l *life) hurry(ev event) (now bool, within time.Duration) {
 	case drainAsked:
 		return ev.drain.Timeout <= 0, ev.drain.Timeout - reserve(ev.drain.Timeout)
 	case masterGone:
+		l.orphan = true
 		l.log.Warn("master is gone", "error", ev.err)
 		return false, l.setup.Mercy - reserve(l.setup.Mercy)
 	case reopenAsked:

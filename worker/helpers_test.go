@@ -132,6 +132,7 @@ type app struct {
 	close   func() error
 	reopen  func() error
 	mercy   time.Duration // UpgradeMercy
+	metrics func(context.Context) ([]byte, bool, error)
 
 	ctx    context.Context // what the build was given
 	closed chan struct{}   // closed by Close
@@ -144,6 +145,7 @@ func (a *app) build(ctx context.Context, s control.Setup) (Service, error) {
 		NewServer: newHTTPServer,
 		Pool:      pool.Options{Slots: a.slots},
 		Reopen:    a.reopen,
+		Metrics:   a.metrics,
 
 		UpgradeMercy: a.mercy,
 		Close: func() error {

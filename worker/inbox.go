@@ -44,10 +44,12 @@ func (k eventKind) String() string {
 type inbox struct {
 	events chan event
 	closed chan struct{} // nobody reads events any more
+
+	questions chan control.Gather // has room for one; the reporter's, not the life's
 }
 
 func newInbox() *inbox {
-	return &inbox{events: make(chan event), closed: make(chan struct{})}
+	return &inbox{events: make(chan event), closed: make(chan struct{}), questions: make(chan control.Gather, 1)}
 }
 
 func (in *inbox) close() { close(in.closed) }
@@ -95,6 +97,9 @@ func (in *inbox) watchConn(conn *control.Conn) {
 			ev = event{kind: drainAsked, drain: m}
 		case control.Reopen:
 			ev = event{kind: reopenAsked}
+		case control.Gather:
+			in.ask(m)
+			continue
 		default:
 			continue // what only a worker says
 		}

@@ -31,6 +31,8 @@ type life struct {
 	report func(control.Message) // to whoever supervises
 	inbox  *inbox
 
+	questions <-chan control.Gather // for metrics; nil without a master
+
 	appCtx    context.Context // the application's; ends when the worker is asked to stop
 	endAppCtx context.CancelFunc
 
@@ -41,9 +43,11 @@ type life struct {
 	service   Service
 	pool      *pool.Pool
 	servers   []Server
-	terms     int  // SIGTERMs so far
-	reopen    bool // a Reopen came while there was nothing to reopen yet
-	retired   bool // the supervisor was asked for a successor
+	terms     int       // SIGTERMs so far
+	reopen    bool      // a Reopen came while there was nothing to reopen yet
+	retired   bool      // the supervisor was asked for a successor
+	orphan    bool      // the master is gone
+	reporter  *reporter // nil if there is nothing to report
 
 	serving sync.WaitGroup // the servers' goroutines
 	ended   chan error     // from them; room for all, so that none waits for a reader
@@ -188,6 +192,7 @@ func (l *life) startServing() error {
 		return err
 	}
 	l.report(control.Ready{})
+	l.startReporter()
 	return nil
 }
 
@@ -224,6 +229,7 @@ func (l *life) judge(ev event) (ask control.Drain, stop bool) {
 	case cutAsked:
 		return control.Drain{}, true
 	case masterGone:
+		l.orphan = true
 		l.log.Warn("master is gone, draining", "error", ev.err)
 		return own, true
 	case termCame:

@@ -5,6 +5,7 @@
 //	kill ──── SIGTERM ────────────────────▶ │ Booting ─▶ Serving ─▶ Draining ─▶ Done │
 //	                                        └──┬──────────┬──────────────────────────┘
 //	       ◀── Hello, Ready, Failed, Retire    │          └─▶ pool, one server per socket
+//	       ◀── Metrics, when asked by Gather   │
 //	                                           └─▶ state and heartbeat in the scoreboard
 //
 // It promises: what goes wrong while the application is built, a panic included, reaches
@@ -58,6 +59,11 @@ type Service struct {
 	// UpgradeMercy is how long hijacked connections may stay open during a drain. Zero, and
 	// what is too long for the limit of the drain, means shortly before that.
 	UpgradeMercy time.Duration
+
+	// Metrics is what the application counts, see control.Metrics, in at most
+	// control.MaxMetrics bytes. It returns when ctx ends at the latest, then with what there
+	// is; data counts even if there is an error. Calls do not overlap. May be nil.
+	Metrics func(ctx context.Context) (data []byte, partial bool, err error)
 
 	Close  func() error // called after the drain; may be nil
 	Reopen func() error // opens log files again; may be nil
@@ -127,6 +133,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	l := newLife(ctx, in, setup, o.Build, o.Log(setup).With("slot", setup.Slot, "gen", setup.Generation, "pid", os.Getpid()))
 	l.report = func(m control.Message) { l.send(o.Conn, m) }
+	l.questions = in.questions
 	if err := l.inherit(o.inherited); err != nil {
 		return l.fail("setup", err)
 	}
