@@ -75,6 +75,9 @@ type gate struct {
 
 // Accept waits for room and then for a connection.
 func (g *gate) Accept() (net.Conn, error) {
+	if g.opts.Grace > 0 {
+		g.pool.standBack()
+	}
 	g.accepting.Lock()
 	defer g.accepting.Unlock()
 	for {

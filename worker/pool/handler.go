@@ -41,6 +41,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		began = time.Now()
 	}
+	p.newcomers.show()
 	res := &response{inner: w, request: r, pool: p, conn: c, slot: slot, app: scoreboard.NoApp, arrived: arrived, began: began, holds: true}
 	defer res.finish()
 	res.begin()

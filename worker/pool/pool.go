@@ -73,6 +73,7 @@ type Pool struct {
 
 	admission admission
 	conns     connSet
+	newcomers newcomers
 	watchdog  *watchdog
 
 	requests atomic.Uint64 // ids given out
@@ -98,6 +99,7 @@ func New(o Options) *Pool {
 	for i := range o.Slots {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}
+	p.newcomers.shown = make(chan struct{}, 1)
 	p.watchdog = newWatchdog()
 	p.linger.Store(math.MaxInt64)
 	p.admission.init(o.Slots, o.Page)
