@@ -123,6 +123,31 @@ func TestTheDocumentIsUWSGIs(t *testing.T) {
 	}
 }
 
+// Consumers in C, Go and Rust refuse a whole document for one 1.0, 1e3, -1, true or null,
+// wherever it is.
+func TestEveryNumberIsAWholeOne(t *testing.T) {
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, value := range v {
+				walk(path+"."+name, value)
+			}
+		case []any:
+			for _, value := range v {
+				walk(path+"[]", value)
+			}
+		default:
+			if !is(v, integer) && !is(v, text) {
+				t.Errorf("%s is %#v", path, v)
+			}
+		}
+	}
+	for _, s := range []Snapshot{full(), bare(), {}} {
+		walk("", generic(t, s))
+	}
+}
+
 func generic(t *testing.T, v any) map[string]any {
 	t.Helper()
 	b, err := json.Marshal(v)
