@@ -20,7 +20,7 @@ func TestAWorkerThatFloodsWaitsForTheLoop(t *testing.T) {
 		conn, mail := control.NewConn(a), newMailbox()
 		go flood(control.NewConn(b))
 		ended := make(chan struct{})
-		go func() { hear(mail, 1, conn); close(ended) }()
+		go func() { hear(mail, 1, conn, func(control.Metrics) {}); close(ended) }()
 		synctest.Wait()
 		notes := mail.take()
 		if len(notes) != frameCredit {

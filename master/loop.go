@@ -68,6 +68,9 @@ func newLoop(ctx context.Context, m *Master) *loop {
 // run is the whole life of the loop.
 func (l *loop) run(ctx context.Context) error {
 	defer l.cancelLoad()
+	if m := l.master.metrics; m != nil {
+		defer m.start()()
+	}
 	l.take(note{ev: evStart{}})
 	stop := context.AfterFunc(ctx, func() { l.master.Stop(false) })
 	defer stop()
@@ -89,6 +92,14 @@ func (l *loop) run(ctx context.Context) error {
 // take brings one note to the machine and does what it says. What comes with the note is
 // put in its place before, so that the machine's answer finds it.
 func (l *loop) take(n note) {
+	switch {
+	case n.question != nil:
+		l.ask(n.question)
+		return
+	case n.complain != nil:
+		l.log.put(hclog.Warn, "metrics of a worker not understood", "error", n.complain)
+		return
+	}
 	switch ev := n.ev.(type) {
 	case evLoaded:
 		l.admit(ev.gen, n.loaded)

@@ -9,6 +9,10 @@ type note struct {
 	proc   Process       // with evSpawned
 	answer chan<- answer // with an evReload that has a caller; has room for one
 	credit credit        // to be given back, if any, when the loop is done with the note
+
+	// Without an event: what the collecting of metrics wants of the loop.
+	question *question
+	complain error
 }
 
 // credit bounds how many notes about one worker's words may be on their way: a worker
@@ -36,18 +40,23 @@ type answer struct {
 // mailbox is the queue in front of the loop. Posting never blocks, so that a signal
 // handler, a timer and the waiter of a process can all post without a thought for what
 // the loop is doing. What a process outside decides the number of comes with a credit.
-type mailbox struct {
+type mailbox = queue[note]
+
+func newMailbox() *mailbox { return newQueue[note]() }
+
+// queue is in front of a goroutine that owns something.
+type queue[T any] struct {
 	wake chan struct{} // has room for one
 
 	mu     sync.Mutex // held for an append only
-	queue  []note
+	queue  []T
 	closed bool
 }
 
-func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
+func newQueue[T any]() *queue[T] { return &queue[T]{wake: make(chan struct{}, 1)} }
 
 // post reports whether somebody will read the note.
-func (b *mailbox) post(n note) bool {
+func (b *queue[T]) post(n T) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -63,8 +72,13 @@ func (b *mailbox) post(n note) bool {
 
 // take waits for notes and returns all there are, in order. There may be none: a wake-up
 // can be left over from notes that were taken already.
-func (b *mailbox) take() []note {
+func (b *queue[T]) take() []T {
 	<-b.wake
+	return b.grab()
+}
+
+// grab is take for who was woken already.
+func (b *queue[T]) grab() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	notes := b.queue
@@ -73,7 +87,7 @@ func (b *mailbox) take() []note {
 }
 
 // close refuses further notes and returns those nobody took.
-func (b *mailbox) close() []note {
+func (b *queue[T]) close() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true

@@ -40,6 +40,9 @@ type Options struct {
 
 	// Version and ConfigFile are shown in Snapshot.
 	Version, ConfigFile string
+
+	// Metrics takes what the applications count. Nil: they are not asked.
+	Metrics MetricsStore
 }
 
 // Master supervises the workers of one application.
@@ -48,6 +51,7 @@ type Master struct {
 	now     func() time.Time // fixed
 	backoff backoff          // fixed
 	mail    *mailbox
+	metrics *metrics      // nil if nobody asked for any
 	started chan struct{} // closed by loop
 	done    chan struct{} // closed by Run
 
@@ -75,6 +79,9 @@ func New(o Options) *Master {
 		done:    make(chan struct{}),
 	}
 	m.view.Store(&view{state: Starting})
+	if o.Metrics != nil {
+		m.metrics = newMetrics(o.Metrics, m.mail)
+	}
 	return m
 }
 

@@ -55,7 +55,7 @@ func (l *loop) spawn(a actSpawn) {
 	for _, b := range g.sockets {
 		spec.Sockets = append(spec.Sockets, b.FD())
 	}
-	mail := l.master.mail
+	mail, tell := l.master.mail, l.master.metrics.listener(askable{a.inc, a.slot, a.gen})
 	l.others.Go(func() {
 		proc, err := g.launcher.Launch(spec)
 		if err != nil {
@@ -64,18 +64,18 @@ func (l *loop) spawn(a actSpawn) {
 		}
 		mail.post(note{ev: evSpawned{a.inc, proc.PID()}, proc: proc})
 		l.others.Go(func() { write(proc.Conn(), r.out) })
-		supervise(mail, a.inc, proc)
+		supervise(mail, a.inc, proc, tell)
 	})
 }
 
 // supervise reports all a process says and then its exit, in this order: an exit that
 // overtook the reason for it would leave the operator with a status code.
-func supervise(mail *mailbox, inc incarnation, proc Process) {
+func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.Metrics)) {
 	conn := proc.Conn()
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		hear(mail, inc, conn)
+		hear(mail, inc, conn, tell)
 	}()
 	exit := proc.Wait()
 	patience := time.NewTimer(lastWords)
@@ -91,7 +91,7 @@ func supervise(mail *mailbox, inc incarnation, proc Process) {
 
 // hear posts what a worker says until its connection ends. The credits come back, because
 // the loop goes on at least until the exit was posted, which waits for this.
-func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
+func hear(mail *mailbox, inc incarnation, conn *control.Conn, tell func(control.Metrics)) {
 	open := newCredit()
 	for {
 		m, err := conn.Recv()
@@ -103,7 +103,9 @@ func hear(mail *mailbox, inc incarnation, conn *control.Conn) {
 			mail.post(note{ev: evClosed{inc, err}})
 			return
 		}
-		if ev := said(inc, m); ev != nil {
+		if part, ok := m.(control.Metrics); ok {
+			tell(part)
+		} else if ev := said(inc, m); ev != nil {
 			open.take()
 			mail.post(note{ev: ev, credit: open})
 		}
@@ -164,6 +166,7 @@ func (l *loop) bury(a actBury) {
 	r := l.procs[a.inc]
 	delete(l.procs, a.inc)
 	close(r.out)
+	l.master.metrics.gone(a.inc)
 	if r.proc == nil {
 		return // it never was
 	}

@@ -41,7 +41,7 @@ func TestAnExitDoesNotOvertakeItsReason(t *testing.T) {
 			_ = b.Close()
 		}()
 		mail := newMailbox()
-		supervise(mail, 1, p)
+		supervise(mail, 1, p, func(control.Metrics) {})
 		notes := mail.close()
 		if len(notes) != 3 {
 			t.Fatalf("%d notes: %+v", len(notes), notes)
@@ -63,7 +63,7 @@ func TestAGrandchildThatKeepsTheConnectionHidesNoExit(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close() // it never speaks and never closes
 		mail := newMailbox()
-		supervise(mail, 1, &dead{fakeProcess{master: control.NewConn(a)}})
+		supervise(mail, 1, &dead{fakeProcess{master: control.NewConn(a)}}, func(control.Metrics) {})
 		notes := mail.close()
 		if _, ok := notes[len(notes)-1].ev.(evExited); !ok {
 			t.Errorf("the last is %+v", notes[len(notes)-1].ev)
