@@ -122,8 +122,8 @@ func runClient(tb testing.TB, socket string) {
 	}
 }
 
-// The issue allows 12 allocations. What has been reached is kept; an Accept that had to
-// share the runtime's poller adds some now and then.
+// Nine pieces, see TestARequestIsMadeOfNinePieces; on a busy machine an Accept that shares
+// the runtime's poller, and a request that comes late, add some.
 func TestUWSGIRequestAllocatesLittle(t *testing.T) {
 	socket := uwsgiStack(t, &frugal{kind: []string{"text/plain"}, body: []byte("Hello, world\n")})
 	runClient(t, socket) // fills the pools
@@ -134,7 +134,7 @@ func TestUWSGIRequestAllocatesLittle(t *testing.T) {
 	objects := float64(after.Mallocs-before.Mallocs) / requestsAsked
 	size := float64(after.TotalAlloc-before.TotalAlloc) / requestsAsked
 	t.Logf("%.2f allocations, %.0f bytes for a request and its connection", objects, size)
-	most := 10.0
+	most := 12.0
 	if forgetful {
 		most += 5 // three pooled buffers
 	}

@@ -1,9 +1,10 @@
 package worker
 
 import (
+	"errors"
 	"io"
 	"net"
-	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -39,7 +40,6 @@ type endless struct {
 	left    int
 	request []byte
 	addr    net.Addr
-	done    chan struct{}
 }
 
 func (l *endless) Accept() (net.Conn, error) {
@@ -52,13 +52,40 @@ func (l *endless) Accept() (net.Conn, error) {
 func (l *endless) Close() error   { return nil }
 func (l *endless) Addr() net.Addr { return l.addr }
 
+// serveInstantly serves n requests with all of a worker but the kernel.
+func serveInstantly(tb testing.TB, n int) {
+	p := pool.New(pool.Options{Page: newPage(tb, 8)})
+	h := &frugal{kind: []string{"text/plain"}, body: []byte("Hello, world\n")}
+	srv := &uwsgi.Server{Handler: p.Handler(h), ConnContext: p.ConnContext, HeaderTimeout: time.Minute, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
+	l := &endless{left: n, request: plainRequest(), addr: &net.UnixAddr{Name: "@", Net: "unix"}}
+	if b, ok := tb.(*testing.B); ok {
+		b.ResetTimer()
+	}
+	if err := srv.Serve(p.Gate(l, pool.GateOptions{})); !errors.Is(err, uwsgi.ErrServerClosed) {
+		tb.Error(err)
+	}
+	_ = srv.Close()
+}
+
+// The block, the connection thrice (ours, the pool's, the kernel's), the pool's response, and
+// two maps of two pieces each: the request's header and the response's.
+func TestARequestIsMadeOfNinePieces(t *testing.T) {
+	const requests, most = 5000, 9.5 // what the server needs once is spread over all
+	allowed := most
+	if forgetful {
+		allowed += 5 // three pooled buffers
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	serveInstantly(t, requests)
+	runtime.ReadMemStats(&after)
+	if n := float64(after.Mallocs-before.Mallocs) / requests; n > allowed {
+		t.Errorf("%.2f allocations for a request and its connection, %.1f are allowed", n, allowed)
+	}
+}
+
 // BenchmarkUWSGIWithoutKernel is what we add to the system calls of a request.
 func BenchmarkUWSGIWithoutKernel(b *testing.B) {
-	p := pool.New(pool.Options{Page: newPage(b, 8)})
-	h := &frugal{kind: []string{"text/plain"}, body: []byte("Hello, world\n")}
-	srv := &uwsgi.Server{Handler: p.Handler(http.HandlerFunc(h.ServeHTTP)), ConnContext: p.ConnContext, HeaderTimeout: time.Minute, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
-	l := &endless{left: b.N, request: plainRequest(), addr: &net.UnixAddr{Name: "@", Net: "unix"}}
 	b.ReportAllocs()
-	b.ResetTimer()
-	_ = srv.Serve(p.Gate(l, pool.GateOptions{}))
+	serveInstantly(b, b.N)
 }
