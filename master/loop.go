@@ -99,6 +99,9 @@ func (l *loop) take(n note) {
 	case n.complain != nil:
 		l.log.put(hclog.Warn, "metrics of a worker not understood", "error", n.complain)
 		return
+	case n.pong != nil:
+		close(n.pong)
+		return
 	}
 	switch ev := n.ev.(type) {
 	case evLoaded:

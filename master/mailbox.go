@@ -13,6 +13,7 @@ type note struct {
 	// Without an event: what the collecting of metrics wants of the loop.
 	question *question
 	complain error
+	pong     chan<- struct{} // nor here: closed when the loop has come this far
 }
 
 // credit bounds how many notes about one worker's words may be on their way: a worker
