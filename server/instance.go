@@ -60,12 +60,14 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 		closed := st.close() // it waits for the writer of unannounced
 		err = errors.Join(err, closed, i.unannounced)
 	}()
+	counted := newFleetMetrics(i.cfg)
 	i.master = master.New(master.Options{
 		Load:    i.load,
 		Log:     i.log,
 		Vacuum:  i.cfg.Vacuum,
 		Stdio:   i.stdio(),
 		Version: Version, ConfigFile: s.Config.File,
+		Metrics: counted.asStore(),
 	})
 	ended := make(chan struct{})
 	closeControl, err := i.openControl(ctx, commands, ended)
@@ -76,7 +78,7 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 		close(ended)
 		closeControl()
 	}()
-	if err := i.openStats(ctx, i.master); err != nil {
+	if err := i.openStats(ctx, i.master, counted.gatherer(i.master)); err != nil {
 		return err
 	}
 	watch, unwatch := context.WithCancel(ctx)

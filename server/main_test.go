@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
 
 func apps() []server.App {
 	return append(webApps(), []server.App{
+		counting(),
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("transfers", transfers()),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),

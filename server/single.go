@@ -49,7 +49,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer closeAll(listeners) // worker.Serve does, if it comes to that
-	if err := s.openStats(ctx, s); err != nil {
+	if err := s.openStats(ctx, s, ownMetrics(registries(o.Apps, cfg))); err != nil {
 		return err
 	}
 	stop, cut, unwatch := s.watch(ctx, o.Signals)

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/stats"
@@ -86,7 +87,7 @@ func operatorSocket(what string, addr config.Address, mode os.FileMode) master.S
 
 // openStats binds and serves the stats address. It answers until the site
 // closes, so that a stop can be watched.
-func (s *site) openStats(ctx context.Context, src stats.Source) error {
+func (s *site) openStats(ctx context.Context, src stats.Source, app prometheus.Gatherer) error {
 	if s.cfg.Stats.IsZero() {
 		return nil
 	}
@@ -94,7 +95,7 @@ func (s *site) openStats(ctx context.Context, src stats.Source) error {
 	if err != nil {
 		return err
 	}
-	o := endpoint.Options{Source: src}
+	o := endpoint.Options{Source: src, App: app}
 	if m, ok := src.(interface{ Ping(context.Context) error }); ok { // a master; without one there is no loop to ask
 		o.Alive = m.Ping
 	}

@@ -88,6 +88,7 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		Pool:         requests,
 		Startup:      h.startup,
 		UpgradeMercy: time.Duration(cfg.UpgradeMercy),
+		Metrics:      dump(registries(apps, cfg)),
 		Close:        func() error { return errors.Join(h.close(), logs.close()) },
 		Reopen:       logs.reopen,
 	}, nil
