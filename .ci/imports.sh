@@ -17,6 +17,7 @@ law="
 cmd/ostler       | server server/config stats                                      | $cli
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
+examples/metrics | server                                                          | $prometheus
 examples/bench   |                                                                 | $sys
 examples/bench/benchapp | server examples/bench/handlers                           |
 examples/bench/nethttp | examples/bench/handlers                                   |
@@ -47,6 +48,7 @@ test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $model $protob
 test_law="
 cmd/ostler       | server/servertest
 examples/*       | server/servertest stats server/uwsgi
+examples/metrics | server/servertest stats
 examples/bench   | server/servertest server/uwsgi
 server/frontends | server server/servertest server/uwsgi
 examples/chat    | server/servertest stats
