@@ -55,7 +55,7 @@ func (l *loop) spawn(a actSpawn) {
 	for _, b := range g.sockets {
 		spec.Sockets = append(spec.Sockets, b.FD())
 	}
-	mail, tell := l.master.mail, l.master.metrics.listener(askable{a.inc, a.slot, a.gen})
+	mail, tell := l.master.mail, l.master.metrics.listener(askable(a))
 	l.others.Go(func() {
 		proc, err := g.launcher.Launch(spec)
 		if err != nil {

@@ -87,6 +87,16 @@ func TestAMetricThatPanicsCostsItselfOnly(t *testing.T) {
 	}
 }
 
+// A walk that a panic ends has not seen everything, so there is another one.
+func TestAWalkThatAPanicEndsIsNotComplete(t *testing.T) {
+	r := healthy()
+	r.MustRegister(newBroken(func() { panic("no database") }))
+	h := (&source{gatherer: r}).walk(within(t, time.Minute))
+	if !h.partial || h.err == nil || strings.Count(h.err.Error(), "no database") < 1 || len(h.families) > 20 {
+		t.Errorf("%d families, partial %v, %v", len(h.families), h.partial, h.err)
+	}
+}
+
 // A registry gives nothing until its slowest collector is done. What can be had is sent in
 // time, a part of the others each time, and in the end everything.
 func TestASlowCollectorHoldsNobodyUp(t *testing.T) {

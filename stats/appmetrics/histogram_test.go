@@ -109,6 +109,31 @@ func TestManyDifferentBoundsAreBounded(t *testing.T) {
 	}
 }
 
+// Which shape goes does not depend on who exited first.
+func TestTheOldestBoundsAreTheOnesThatGo(t *testing.T) {
+	f := newFleet(t, Limits{})
+	var all []*member
+	for g := range maxShapes + 1 {
+		m := f.start(1, g+1)
+		m.histogram("took", float64(g)+1).Observe(0.5)
+		m.put()
+		all = append(all, m)
+	}
+	for _, m := range slices.Backward(all) {
+		m.exit()
+	}
+	for _, sr := range f.store.families["took"][0].series {
+		for _, c := range append(sr.retired.shapes, sr.retired.hist.classic) {
+			if c.bounds[0] == 1 {
+				t.Error("the bounds of the first generation are kept, and others are not")
+			}
+		}
+	}
+	if h := f.histogramOf("took"); h.Bucket[0].GetUpperBound() != maxShapes+1 || h.GetSampleCount() != maxShapes+1 {
+		t.Errorf("shown: %v", h)
+	}
+}
+
 func newNative(max uint32, factor float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "size", Help: "x", NativeHistogramBucketFactor: factor, NativeHistogramMaxBucketNumber: max,

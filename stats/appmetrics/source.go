@@ -115,10 +115,10 @@ func (s *source) walk(ctx context.Context) (h harvest) {
 		return harvest{partial: true}
 	}
 	found := make(map[string]prometheus.Metric)
-	var errs []error
 	for n := range walks {
 		if s.walking.Load() >= maxWalks {
-			errs = append(errs, fmt.Errorf("gather metrics: %d attempts hang in collectors that do not return", maxWalks))
+			h.err = fmt.Errorf("gather metrics: %d attempts hang in collectors that do not return", maxWalks)
+			h.partial = true
 			break
 		}
 		share, cancel := shareOf(ctx, walks-n)
@@ -128,15 +128,14 @@ func (s *source) walk(ctx context.Context) (h harvest) {
 		case <-share.Done():
 		}
 		cancel()
-		complete, err := w.bring(found)
-		if complete {
-			errs = append(errs, err)
+		var complete bool
+		complete, h.err = w.bring(found) // the last walk speaks for all: they meet the same
+		if h.partial = !complete; complete {
 			break
 		}
-		h.partial = true
 	}
 	families, err := regroup(found)
-	return harvest{families: families, partial: h.partial, err: errors.Join(append(errs, err)...)}
+	return harvest{families: families, partial: h.partial, err: errors.Join(h.err, err)}
 }
 
 // shareOf ends after the nth part of the time that ctx has.

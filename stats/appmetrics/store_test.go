@@ -2,6 +2,7 @@ package appmetrics
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -235,37 +236,52 @@ func TestSeriesAreBounded(t *testing.T) {
 // The sum of the same numbers in another order may differ in the last bit. Prometheus
 // would see a restart from zero, and count everything once more.
 func TestRoundingIsNoReset(t *testing.T) {
-	f := newFleet(t, Limits{})
-	values := []float64{0.1, 0.7, 1e-9, 0.3, 123456.789, 0.2}
-	var all []*member
-	for i, v := range values {
-		m := f.start(i+1, 1)
-		m.counter("cpu_seconds_total").Add(v)
-		m.histogram("took", 1).Observe(v)
-		m.put()
-		all = append(all, m)
-	}
-	last, lastSum := 0.0, 0.0
-	for _, i := range []int{-1, 4, 0, 2, 5, 1, 3} {
-		if i >= 0 {
-			all[i].exit()
+	for seed := range uint64(20) {
+		f, rng := newFleet(t, Limits{}), rand.New(rand.NewPCG(seed, 3))
+		all := make([]*member, 12)
+		for i := range all {
+			all[i] = f.start(i+1, 1)
+			v := math.Exp(rng.Float64() * 20)
+			all[i].counter("cpu_seconds_total").Add(v)
+			all[i].histogram("took", 1).Observe(v)
+			all[i].put()
 		}
-		for _, mf := range f.gather() {
-			switch mf.GetName() {
-			case "cpu_seconds_total":
-				if v := mf.Metric[0].Counter.GetValue(); v < last {
-					t.Errorf("counter went from %v to %v", last, v)
-				} else {
-					last = v
-				}
-			case "took":
-				if v := mf.Metric[0].Histogram.GetSampleSum(); v < lastSum {
-					t.Errorf("sum went from %v to %v", lastSum, v)
-				} else {
-					lastSum = v
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		counter, sum := 0.0, 0.0
+		for _, m := range all {
+			for _, mf := range f.gather() {
+				switch mf.GetName() {
+				case "cpu_seconds_total":
+					if v := mf.Metric[0].Counter.GetValue(); v < counter {
+						t.Errorf("counter went from %v to %v", counter, v)
+					} else {
+						counter = v
+					}
+				case "took":
+					if v := mf.Metric[0].Histogram.GetSampleSum(); v < sum {
+						t.Errorf("sum went from %v to %v", sum, v)
+					} else {
+						sum = v
+					}
 				}
 			}
+			m.exit()
 		}
+	}
+}
+
+// A histogram of temperatures goes down for a reason.
+func TestASumOfNegativeObservationsGoesDown(t *testing.T) {
+	f := newFleet(t, Limits{})
+	m := f.start(1, 1)
+	h := m.histogram("celsius", 0)
+	h.Observe(20)
+	m.put()
+	f.gather()
+	h.Observe(-15)
+	m.put()
+	if got := f.text(); !strings.Contains(got, "celsius_sum 5\n") {
+		t.Error(got)
 	}
 }
 
