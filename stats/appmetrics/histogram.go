@@ -16,6 +16,7 @@ type histogram struct {
 	sum     float64
 	created int64
 	classic classic
+	shapes  []classic // buckets of other bounds; only of what is retired
 	native  native
 }
 

@@ -103,7 +103,7 @@ func TestManyDifferentBoundsAreBounded(t *testing.T) {
 		m.exit()
 	}
 	for _, sr := range f.store.families["took"][0].series {
-		if n := len(sr.retired.shapes) + 1; n > maxShapes {
+		if n := len(sr.retired.hist.shapes) + 1; n > maxShapes {
 			t.Errorf("%d shapes are kept", n)
 		}
 	}
@@ -123,7 +123,7 @@ func TestTheOldestBoundsAreTheOnesThatGo(t *testing.T) {
 		m.exit()
 	}
 	for _, sr := range f.store.families["took"][0].series {
-		for _, c := range append(sr.retired.shapes, sr.retired.hist.classic) {
+		for _, c := range append(sr.retired.hist.shapes, sr.retired.hist.classic) {
 			if c.bounds[0] == 1 {
 				t.Error("the bounds of the first generation are kept, and others are not")
 			}

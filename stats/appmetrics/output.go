@@ -253,8 +253,8 @@ func (v *view) histogram(sr *series) *dto.Metric {
 	}
 	if sr.retired.hist != nil {
 		add(sr.retired.hist)
-		for i := range sr.retired.shapes {
-			sr.retired.shapes[i].addTo(&total.classic)
+		for i := range sr.retired.hist.shapes {
+			sr.retired.hist.shapes[i].addTo(&total.classic)
 		}
 	}
 	for _, p := range v.live {
@@ -281,8 +281,8 @@ func (sr *series) bounds(live []*process) []float64 {
 		}
 	}
 	newest := &sr.retired.hist.classic
-	for i := range sr.retired.shapes {
-		if c := &sr.retired.shapes[i]; c.by.compare(newest.by) > 0 {
+	for i := range sr.retired.hist.shapes {
+		if c := &sr.retired.hist.shapes[i]; c.by.compare(newest.by) > 0 {
 			newest = c
 		}
 	}

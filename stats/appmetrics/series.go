@@ -57,7 +57,6 @@ type value struct {
 	count   uint64  // of a summary
 	created int64   // of what counts now; zero if it does not say
 	hist    *histogram
-	shapes  []classic // retired only: of histograms with other bounds than hist's
 }
 
 // cell is the value of one process. Zero seq: it has none.
@@ -176,13 +175,13 @@ func (v *value) absorb(from *value, by Process) {
 	h.sum += from.hist.sum
 	h.created = oldest(h.created, from.hist.created)
 	h.native.add(from.hist.native)
-	v.addShape(&from.hist.classic)
+	h.addShape(&from.hist.classic)
 }
 
 // addShape adds buckets to those of the same bounds. Of too many the oldest is counted at
 // the bounds of the next.
-func (v *value) addShape(c *classic) {
-	shapes := append([]classic{v.hist.classic}, v.shapes...)
+func (h *histogram) addShape(c *classic) {
+	shapes := append([]classic{h.classic}, h.shapes...)
 	n := slices.IndexFunc(shapes, func(d classic) bool { return slices.Equal(c.bounds, d.bounds) })
 	if n >= 0 {
 		c.addTo(&shapes[n])
@@ -197,7 +196,7 @@ func (v *value) addShape(c *classic) {
 		shapes[0].addTo(&shapes[1])
 		shapes = shapes[1:]
 	}
-	v.hist.classic, v.shapes = shapes[0], shapes[1:]
+	h.classic, h.shapes = shapes[0], shapes[1:]
 }
 
 // oldest ignores zeros.
