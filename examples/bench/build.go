@@ -66,7 +66,9 @@ func build(ctx context.Context, dir string, chosen []peer) error {
 		case "fasthttp":
 			errs = append(errs, goBuild(ctx, filepath.Join(root, "examples/bench/fasthttp"), bin, "."))
 		case uwsgiSymcall:
-			errs = append(errs, buildSymcall(ctx, dir))
+			errs = append(errs, buildC(ctx, dir, "symcall.c", "-shared", "-fPIC", "-o", "bin/symcall.so"))
+		case bareC:
+			errs = append(errs, buildC(ctx, dir, "bare.c", "-o", "bin/bare"))
 		case "uwsgi-wsgi", "gunicorn":
 			errs = append(errs, copyPeer("bench_wsgi.py", dir))
 		}
@@ -82,11 +84,11 @@ func goBuild(ctx context.Context, folder, bin string, packages ...string) error 
 	return err
 }
 
-func buildSymcall(ctx context.Context, dir string) error {
-	if err := copyPeer("symcall.c", dir); err != nil {
+func buildC(ctx context.Context, dir, source string, how ...string) error {
+	if err := copyPeer(source, dir); err != nil {
 		return err
 	}
-	_, err := run(ctx, dir, "gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", "bin/symcall.so", "symcall.c")
+	_, err := run(ctx, dir, append(append([]string{"gcc", "-O2", "-Wall"}, how...), source)...)
 	return err
 }
 

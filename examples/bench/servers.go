@@ -75,6 +75,10 @@ func symcallServers(at place) (map[string]command, error) {
 	return commands, nil
 }
 
+func bareServer(at place) (map[string]command, error) {
+	return one(at, nil, at.bin("bare"), at.listen, strconv.Itoa(at.workers))
+}
+
 func wsgiServer(at place) (map[string]command, error) {
 	return one(at, nil, at.uwsgi(at.listen, "--plugin", "python3", "--pythonpath", at.built, "--module", "bench_wsgi")...)
 }
