@@ -26,8 +26,9 @@ func newMetrics(o Options, at net.Addr, shed *atomic.Uint64) http.Handler {
 	self := &selfMetrics{shed: shed}
 	var all prometheus.Gatherers
 	if o.App != nil {
-		// First, so that what went wrong with it is counted in the same scrape.
-		all = append(all, prometheus.GathererFunc(guarded(o.App.Gather, &self.appErrors)))
+		// First, so that what went wrong with it is counted in the same scrape. The two views
+		// below share its gatherings: guarded turns away who comes during one.
+		all = append(all, prometheus.GathererFunc(shareAll(guarded(o.App.Gather, &self.appErrors), &self.appErrors)))
 	}
 	plain := exposition(all, newCollector(o.Source, families(self)), self)
 	both := exposition(all, newCollector(o.Source, slices.Concat(families(self), exporterFamilies(at))), self)

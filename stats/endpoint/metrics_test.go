@@ -7,8 +7,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed17661985/ostler/stats"
 )
@@ -275,4 +277,33 @@ func TestWhatTheApplicationBreaksCostsWhatItConcerns(t *testing.T) {
 			t.Errorf("%s: not counted", name)
 		}
 	}
+}
+
+// Two views, one application: who asks for the one must not cost the other its metrics.
+func TestBothViewsHaveTheApplicationAtTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside, release := make(chan struct{}, 2), make(chan struct{})
+		slow := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			inside <- struct{}{}
+			<-release
+			return app("orders_total").Gather()
+		})
+		p := newPages(Options{Source: sample(), App: slow}, here(), new(atomic.Uint64))
+		bodies := make(chan string, 2)
+		for _, path := range []string{"/metrics", "/metrics?compat=uwsgi_exporter"} {
+			go func() {
+				rec := httptest.NewRecorder()
+				p.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+				bodies <- rec.Body.String()
+			}()
+			synctest.Wait() // the first is being made when the second asks
+		}
+		<-inside
+		close(release)
+		for range 2 {
+			if body := <-bodies; !strings.Contains(body, "\norders_total 5\n") || !strings.Contains(body, "\nostler_app_scrape_errors_total 0\n") {
+				t.Errorf("%s", body)
+			}
+		}
+	})
 }

@@ -53,6 +53,7 @@ int main(int argc, char **argv) {
 		perror(argv[1]);
 		return 1;
 	}
+	signal(SIGPIPE, SIG_IGN); /* a client that has gone */
 	for (int n = atoi(argv[2]); n > 0; n--)
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
