@@ -10,9 +10,10 @@ import (
 )
 
 // giveWay has the kernel let others finish their turn when a thread of this process wakes
-// up (SCHED_BATCH). A worker is woken by its clients. If it interrupts the one that has just
+// up (SCHED_BATCH). A worker is woken by its front end. If it interrupts the one that has just
 // written, on the same CPU, it finds a single request, answers it, sleeps again, and is woken
-// by the next; if it does not, it finds many.
+// by the next; if it does not, it finds many. It is not for workers that browsers and load
+// generators speak to directly: there it makes the slowest requests slower.
 //
 // A policy that was chosen for the process, by chrt or systemd, is kept. Threads that are
 // started later have the policy of the thread that starts them.

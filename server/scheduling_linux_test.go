@@ -12,7 +12,7 @@ import (
 )
 
 // Threads come and go under load, and all of them must be alike.
-func TestWorkersDoNotInterruptOthersWhenTheyWake(t *testing.T) {
+func TestWorkersBehindFrontEndsDoNotInterruptThem(t *testing.T) {
 	t.Parallel()
 	const normal, batch = "0", "3"
 	for _, policy := range policies(t, os.Getpid()) {
@@ -20,21 +20,31 @@ func TestWorkersDoNotInterruptOthersWhenTheyWake(t *testing.T) {
 			t.Skipf("this test itself runs with policy %s, and workers keep it", policy)
 		}
 	}
-	i := servertest.Launch(t, echoing)
-	load := servertest.Run(t, 8, servertest.Echo(i.HTTP("http").Transport, "http://app/"))
-	i.Until("there is a load", func() bool { return load.Done() > 500 })
-	load.MustLoseNothing()
-	for _, w := range i.Stats().Workers {
-		for tid, policy := range policies(t, w.PID) {
-			if policy != batch {
-				t.Errorf("thread %s of worker %d has policy %s", tid, w.PID, policy)
+	for sockets, want := range map[string]string{
+		`socket = "s"`:                        batch,
+		`http-socket = "s"`:                   normal,
+		"socket = \"s\"\nhttp-socket = \"h\"": normal,
+	} {
+		t.Run(sockets, func(t *testing.T) {
+			t.Parallel()
+			i := servertest.Launch(t, "module = \"echo\"\nprocesses = 2\nthreads = 4\n"+sockets)
+			proto, _, _ := strings.Cut(sockets, " ")
+			load := servertest.Run(t, 8, servertest.Echo(transport(i, proto, "s"), "http://app/"))
+			i.Until("there is a load", func() bool { return load.Done() > 500 })
+			load.MustLoseNothing()
+			for _, w := range i.Stats().Workers {
+				for tid, policy := range policies(t, w.PID) {
+					if policy != want {
+						t.Errorf("thread %s of worker %d has policy %s, want %s", tid, w.PID, policy, want)
+					}
+				}
 			}
-		}
-	}
-	for tid, policy := range policies(t, i.PID()) { // it reacts to the operator
-		if policy != normal {
-			t.Errorf("thread %s of the master has policy %s", tid, policy)
-		}
+			for tid, policy := range policies(t, i.PID()) { // it reacts to the operator
+				if policy != normal {
+					t.Errorf("thread %s of the master has policy %s", tid, policy)
+				}
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,7 +25,6 @@ func runWorker(apps []App) error {
 	if err != nil {
 		return err
 	}
-	_ = giveWay() // where it is forbidden, the worker is as good, but slower under load
 	return worker.Run(context.Background(), worker.Options{
 		Conn:    conn,
 		BuildID: buildID(),
@@ -37,9 +37,18 @@ func runWorker(apps []App) error {
 			// The process is ours alone: what must hold for every file the app makes is set
 			// before the app exists.
 			syscall.Umask(int(cfg.Umask))
+			if behindFrontEnds(s.Sockets) {
+				_ = giveWay() // where it is forbidden, the worker is as good, but dearer under load
+			}
 			return buildService(ctx, apps, cfg, workerLogger(s))
 		},
 	})
+}
+
+// behindFrontEnds reports whether all clients of a worker are front ends, which have many
+// clients themselves.
+func behindFrontEnds(sockets []control.Socket) bool {
+	return !slices.ContainsFunc(sockets, func(s control.Socket) bool { return s.Proto != "uwsgi" })
 }
 
 func setupConfig(s control.Setup) (config.Config, error) {
