@@ -30,6 +30,7 @@ func extras() []extra {
 		{"syscalls", "System calls", systemCalls},
 		{"keepalive", "Idle connections", idleConnections},
 		{"reload", "Reload under load", reloadUnderLoad},
+		{"scrape", "Being watched", scraping},
 	}
 }
 
