@@ -54,6 +54,8 @@ type ctl struct {
 
 // waiting is the connections of commands that wait for this process to end.
 type waiting struct {
+	answers sync.WaitGroup // being written on connections that the server does not know any more
+
 	mu    sync.Mutex
 	conns []net.Conn
 }
@@ -112,6 +114,9 @@ func (c *ctl) serveStatus(w http.ResponseWriter, _ *http.Request) {
 func (c *ctl) serveStop(w http.ResponseWriter, r *http.Request) {
 	c.stop(r.URL.Query().Get("now") != "")
 	<-c.ended
+	// Before the hijack: with it the server is done, and the process might end.
+	c.commands.answers.Add(1)
+	defer c.commands.answers.Done()
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		c.log.Error("control socket: stop was not answered", "error", err)

@@ -144,17 +144,17 @@ func (i *instance) openControl(ctx context.Context, commands *waiting, ended <-c
 	c := &ctl{reload: i.master.Reload, stop: i.master.Stop, snapshot: i.master.Snapshot, ended: ended, commands: commands, log: i.log}
 	srv := c.server()
 	i.serving.Go(func() { _ = srv.Serve(ownersOnly{Listener: ln, log: i.log}) })
-	return func() { closeControl(srv) }, nil
+	return func() { endControl(srv, commands) }, nil
 }
 
-// closeControl lets the commands that wait for the end take over their
-// connections first.
-func closeControl(srv *http.Server) {
+// endControl returns when the commands that wait for the end are answered.
+func endControl(srv *http.Server, commands *waiting) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
 	defer cancel()
 	if srv.Shutdown(ctx) != nil {
 		_ = srv.Close()
 	}
+	commands.answers.Wait() // each is one write into an empty socket
 }
 
 // reopenLogs follows logrotate: first the master, so that a file of the right
