@@ -23,12 +23,10 @@ func app() server.App {
 		Name:     "shop",
 		New:      func(context.Context) (http.Handler, error) { return newShop(m), nil },
 		Gatherer: m.registry,
-		// What is not here is added up, as shop_orders_in_progress: two in one worker and
-		// one in the other are three.
-		Gauges: map[string]server.GaugeMerge{
-			"shop_last_order_timestamp_seconds": server.GaugeMax,  // the latest order in any worker
-			"shop_catalog_items":                server.GaugeLast, // all have the same; after a reload the new one counts
-			"shop_info":                         server.GaugeMax,  // 1, not the number of workers
-		},
+		// Gauges are added up: two shop_orders_in_progress in one worker and one in the other
+		// are three. That would be wrong for what is the same in all; during a reload
+		// the new workers are right. shop_info and shop_last_order_timestamp_seconds need no
+		// rule, their endings say that the largest counts.
+		Gauges: map[string]server.GaugeMerge{"shop_catalog_items": server.GaugeLast},
 	}
 }

@@ -241,3 +241,28 @@ func TestEveryAlertIsSeenSilentAndFiring(t *testing.T) {
 		t.Errorf("alerts_test.yml tests %s, which is no alert", name)
 	}
 }
+
+// The table in docs/stats.md is of the alerts that are there.
+func TestTheServersAlertsAreDocumented(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../../docs/stats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(docs), "\n## Dashboard and alerts\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rules, err := os.ReadFile("alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there, told []string
+	for _, m := range regexp.MustCompile(`(?s)- alert: (Ostler\w+)\n.*?severity: (\w+)`).FindAllSubmatch(rules, -1) {
+		there = append(there, string(m[1])+" "+string(m[2]))
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(section, -1) {
+		told = append(told, m[1]+" "+m[2])
+	}
+	if !slices.Equal(there, told) || len(there) == 0 {
+		t.Errorf("alerts.yml has\n%q, docs/stats.md\n%q", there, told)
+	}
+}
