@@ -129,11 +129,14 @@ func said(inc incarnation, m control.Message) event {
 }
 
 // write sends what the loop has to say. It closes a connection that does not take it:
-// the reader then reports the end, and the machine limits the worker's time.
+// the reader then reports the end, and the machine limits the worker's time. If the worker
+// has closed it, the reader comes to that end by itself, after the worker's last words.
 func write(conn *control.Conn, out <-chan control.Message) {
 	for m := range out {
-		if conn.Send(m) != nil {
-			_ = conn.Close()
+		if err := conn.Send(m); err != nil {
+			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+				_ = conn.Close()
+			}
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,7 +71,8 @@ func (l *life) answer(ctx context.Context, r *reporter, g control.Gather) {
 	defer cancel()
 	m := control.Metrics{ID: g.ID}
 	var err error
-	if m.Data, m.Partial, err = l.callMetrics(ctx); err != nil {
+	m.Data, m.Partial, err = l.callMetrics(ctx)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // cut short by the end is nobody's fault
 		r.note(l, err)
 	}
 	for part := range m.Parts() {

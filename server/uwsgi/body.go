@@ -85,10 +85,20 @@ func (s *source) setDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.perRead, s.prompt = 0, nil
+	if s.ended {
+		return nil // a goroutine the handler left behind: the server's own deadlines count now
+	}
 	if s.watch.watching() {
 		return nil // nothing of the body is left to be read, so there is nothing to limit
 	}
 	return s.rwc.SetReadDeadline(t)
+}
+
+// end says that the handler is done.
+func (s *source) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
 // interrupt ends a read in progress. It is final.

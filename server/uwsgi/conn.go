@@ -115,11 +115,12 @@ func (c *conn) serveRequest(p *incoming) {
 	// Deferred, because a handler may also end its goroutine with runtime.Goexit.
 	how := endBroken
 	defer func() { c.finish(how) }()
-	how = c.run(&c.res, req)
+	c.run(&c.res, req, &how)
 }
 
-// run calls the handler and survives it.
-func (c *conn) run(w *response, req *http.Request) (how ending) {
+// run calls the handler and survives it. It says how that ended through how, because it
+// does not return after runtime.Goexit.
+func (c *conn) run(w *response, req *http.Request, how *ending) {
 	returned := false
 	defer func() {
 		if returned {
@@ -132,16 +133,15 @@ func (c *conn) run(w *response, req *http.Request) (how ending) {
 				"path", req.URL.Path, "stack", string(debug.Stack()))
 		}
 		c.ctx.end(context.Canceled)
-		how = w.fail(silent)
+		*how = w.fail(silent)
 	}()
 	c.srv.handler(req).ServeHTTP(w, req)
 	returned = true
 	c.ctx.end(context.Canceled)
-	how = w.finish()
+	*how = w.finish()
 	if req.MultipartForm != nil {
 		_ = req.MultipartForm.RemoveAll()
 	}
-	return how
 }
 
 // Write is every write of a response, but for files.

@@ -157,3 +157,42 @@ func TestAPromptRequestIsOneReadAndOneWrite(t *testing.T) {
 		})
 	}
 }
+
+// A connection that was given away is not the server's, however its handler ends.
+func TestGoexitLeavesAHijackedConnectionAlone(t *testing.T) {
+	for _, network := range networks {
+		release := make(chan bool)
+		r := start(t, network, func(w http.ResponseWriter, r *http.Request) {
+			nc, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() {
+				<-release
+				_, _ = nc.Write([]byte("still here"))
+				_ = nc.Close()
+			}()
+			runtime.Goexit()
+		})
+		c := r.dial(t)
+		c.Write(packet(t, 0, minimal()...))
+		go func() {
+			r.stop(t) // when the server has forgotten the connection
+			close(release)
+		}()
+		if got, err := io.ReadAll(c); string(got) != "still here" || err != nil {
+			t.Errorf("%s: read %q, %v", network, got, err)
+		}
+	}
+}
+
+// The answer in place of one that never came must not be overtaken by a reset.
+func TestGoexitIsAnswered(t *testing.T) {
+	r := start(t, "tcp", func(w http.ResponseWriter, r *http.Request) { runtime.Goexit() })
+	c := r.dial(t)
+	c.Write(packet(t, 0, minimal()...))
+	if got, err := io.ReadAll(c); !strings.HasPrefix(string(got), "HTTP/1.1 500") || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+}

@@ -22,6 +22,7 @@ func (c *conn) finish(how ending) {
 	if how == endHijacked {
 		return
 	}
+	c.src.end()
 	c.watch.stop()
 	remain := c.body.finish()
 	switch {

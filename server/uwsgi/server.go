@@ -59,6 +59,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	closing   bool
+	cut       bool          // by Close: a connection that comes yet is closed, too
 	done      chan struct{} // closed when closing; nil until asked for
 	listeners map[net.Listener]struct{}
 	conns     connList
@@ -94,6 +95,7 @@ func (s *Server) Close() error {
 	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cut = true
 	for c := s.conns.first; c != nil; c = c.next {
 		c.kill()
 	}
@@ -141,6 +143,9 @@ func (s *Server) track(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns.add(c)
+	if s.cut {
+		c.kill()
+	}
 }
 
 // forget is called at the end of every connection, and at its hijacking.

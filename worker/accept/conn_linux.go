@@ -45,6 +45,9 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 	c.release()
 	switch {
 	case n > 0:
+		if c.fresh.Load() {
+			c.fresh.Store(false)
+		}
 		return n, nil
 	case err == nil:
 		return 0, io.EOF

@@ -93,6 +93,9 @@ func duplicate(sc syscall.Conn) (fd int, err error) {
 func (l *Listener) tune() {
 	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	_ = unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	for option, value := range map[int]int{unix.TCP_KEEPIDLE: 15, unix.TCP_KEEPINTVL: 15, unix.TCP_KEEPCNT: 9} {
+		_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, option, value)
+	}
 }
 
 // Accept waits in the runtime's poller: for a process in which others wait as well.
@@ -113,9 +116,16 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 	waited := false
 	for {
 		if err := l.over(); err != nil {
+			// A wake-up was for us alone: nobody else comes for the connection it was about.
+			if waited {
+				if c, _ := l.try(); c != nil {
+					return c, nil
+				}
+			}
 			return nil, l.fail(err)
 		}
-		if waited || l.backlog.likely() {
+		// With little time, what is there has to be found though others keep the processor.
+		if waited || l.backlog.likely() || !l.deadline().IsZero() {
 			c, err := l.try()
 			if c != nil {
 				l.backlog.hit(waited)

@@ -233,3 +233,32 @@ func TestSilentPeersAreNotWaitedForTwice(t *testing.T) {
 		}
 	})
 }
+
+// A connection wakes one of all who wait alone. If that one is told to end at the same
+// moment, nobody else comes for the connection.
+func TestAWakeUpIsNotLostToClose(t *testing.T) {
+	networks(t, func(t *testing.T, ln net.Listener) {
+		for range 100 {
+			a, b := share(t, ln.(*Listener)), share(t, ln.(*Listener))
+			got := make(chan net.Conn, 2)
+			var waiting sync.WaitGroup
+			for _, l := range []*Listener{a, b} {
+				waiting.Go(func() {
+					if c, err := l.AcceptAlone(); err == nil {
+						got <- c
+					}
+				})
+			}
+			dial(t, ln)
+			go a.Close()
+			select {
+			case c := <-got:
+				_ = c.Close()
+			case <-time.After(patience):
+				t.Fatal("nobody came for the connection")
+			}
+			_ = b.Close()
+			waiting.Wait()
+		}
+	})
+}

@@ -82,7 +82,8 @@ func (c *Conn) sendPart(from, most int) (n int, err error) {
 			return n, c.fail("sendfile", os.NewSyscallError("sendfile", err))
 		}
 	}
-	return n, c.wait("sendfile", (syscall.RawConn).Write, send)
+	err = c.wait("sendfile", (syscall.RawConn).Write, send)
+	return n, err
 }
 
 // writerOnly hides ReadFrom from io.Copy, which would call it again.
