@@ -1,7 +1,9 @@
 package endpoint
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,15 +39,40 @@ func (s *conns) admit(c net.Conn) *conn {
 	return fresh
 }
 
-// stalest needs the lock, and at least one connection.
+// stalest needs the lock, and at least one connection. Those for whom something is being
+// made come last: nothing moves on them meanwhile, and that is not their doing.
 func (s *conns) stalest() *conn {
 	var found *conn
 	for c := range s.open {
-		if found == nil || c.moved.Load() < found.moved.Load() {
+		if found == nil || c.staler(found) {
 			found = c
 		}
 	}
 	return found
+}
+
+func (c *conn) staler(than *conn) bool {
+	if served, other := c.served.Load() > 0, than.served.Load() > 0; served != other {
+		return other
+	}
+	return c.moved.Load() < than.moved.Load()
+}
+
+// connKey finds the *conn of a request.
+type connKey struct{}
+
+// making notes, until done is called, that an answer to r is being made.
+func making(r *http.Request) (done func()) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return func() {}
+	}
+	c.served.Add(1)
+	return func() { c.touch(); c.served.Add(-1) }
+}
+
+func connContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
 }
 
 // cut closes whatever is open.
@@ -62,6 +89,8 @@ type conn struct {
 	net.Conn
 	of    *conns
 	moved atomic.Int64 // when a byte last went either way, in nanoseconds of the epoch
+
+	served atomic.Int32 // answers that are being made for it
 
 	ahead []byte // read already; owned by the one goroutine that reads
 }

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/seed17661985/ostler/stats"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 func TestAClientThatSaysNothingGetsTheDocument(t *testing.T) {
@@ -250,5 +253,39 @@ func TestReadersThatNeverReadKeepNobodyOut(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A scrape that waits for the application is not stale, however many others come.
+func TestWhoIsBeingServedStays(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	slow := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		close(inside)
+		<-release
+		return nil, nil
+	})
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	serving(t, ln, Options{Source: sample(), App: slow})
+	c := dial(t, ln)
+	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-inside
+	for range 2 * maxConns { // each of them is younger, and each is seen
+		begun := dial(t, ln)
+		if _, err := io.WriteString(begun, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if res, err := http.ReadResponse(bufio.NewReader(begun), nil); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatal(res, err)
+		}
+	}
+	close(release)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "\nostler_generation 4\n") {
+		t.Errorf("%v: %.200s", err, body)
 	}
 }

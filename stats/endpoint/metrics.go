@@ -34,11 +34,13 @@ func newMetrics(o Options, at net.Addr, shed *atomic.Uint64) http.Handler {
 	both := exposition(all, newCollector(o.Source, slices.Concat(families(self), exporterFamilies(at))), self)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := &whole{ResponseWriter: w, status: http.StatusOK}
+		made := making(r) // the application may take its time
 		if r.URL.Query().Get("compat") == exporter {
 			both.ServeHTTP(answer, r)
 		} else {
 			plain.ServeHTTP(answer, r)
 		}
+		made()
 		answer.send()
 	})
 }

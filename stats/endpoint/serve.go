@@ -73,6 +73,7 @@ func newServer(ln net.Listener, o Options) (*http.Server, *dialects) {
 	p := newPages(o, ln.Addr(), &open.shed)
 	srv := &http.Server{
 		Handler:        p,
+		ConnContext:    connContext,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
