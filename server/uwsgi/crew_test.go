@@ -161,8 +161,9 @@ func TestAPromptRequestIsOneReadAndOneWrite(t *testing.T) {
 // A connection that was given away is not the server's, however its handler ends.
 func TestGoexitLeavesAHijackedConnectionAlone(t *testing.T) {
 	for _, network := range networks {
-		release := make(chan bool)
+		hijacked, release := make(chan bool), make(chan bool)
 		r := start(t, network, func(w http.ResponseWriter, r *http.Request) {
+			defer close(hijacked)
 			nc, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
 				t.Error(err)
@@ -177,10 +178,9 @@ func TestGoexitLeavesAHijackedConnectionAlone(t *testing.T) {
 		})
 		c := r.dial(t)
 		c.Write(packet(t, 0, minimal()...))
-		go func() {
-			r.stop(t) // when the server has forgotten the connection
-			close(release)
-		}()
+		<-hijacked
+		r.stop(t) // returns when the server has forgotten the connection
+		close(release)
 		if got, err := io.ReadAll(c); string(got) != "still here" || err != nil {
 			t.Errorf("%s: read %q, %v", network, got, err)
 		}
