@@ -33,7 +33,7 @@ server/strict/malformed |                                                       
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog
 worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog
-worker/accept    |                                                                 | $sys unsafe
+worker/accept    | worker/control                                                  | $sys unsafe
 worker/control   |                                                                 | $sys
 worker/pool      | stats/scoreboard                                                |
 stats            |                                                                 | $sys

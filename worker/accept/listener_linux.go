@@ -10,22 +10,20 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed17661985/ostler/worker/control"
 )
 
 // Listen takes over ln, which must be a stream socket's: it is closed, and its socket
 // lives on in the listener that is returned. A listener that has no descriptor is
 // returned as it is. The path of a unix socket is not removed when it is closed.
 func Listen(ln net.Listener) (net.Listener, error) {
-	sc, ok := ln.(syscall.Conn)
-	if !ok {
+	if _, ok := ln.(syscall.Conn); !ok {
 		return ln, nil
 	}
-	l, err := newListener(sc, ln.Addr())
+	l, err := newListener(ln)
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: ln.Addr().Network(), Addr: ln.Addr(), Err: err}
-	}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
 	}
 	_ = ln.Close() // its descriptor only; the socket is ours
 	return l, nil
@@ -50,15 +48,15 @@ type Listener struct {
 	by time.Time // the deadline
 }
 
-func newListener(sc syscall.Conn, addr net.Addr) (l *Listener, err error) {
-	l = &Listener{fd: -1, addr: addr, unnamed: &net.UnixAddr{Name: "@", Net: "unix"}}
-	_, l.tcp = addr.(*net.TCPAddr)
+func newListener(ln net.Listener) (l *Listener, err error) {
+	l = &Listener{fd: -1, addr: ln.Addr(), unnamed: &net.UnixAddr{Name: "@", Net: "unix"}}
+	_, l.tcp = l.addr.(*net.TCPAddr)
 	defer func() {
 		if err != nil {
 			_ = l.free()
 		}
 	}()
-	if l.fd, err = duplicate(sc); err != nil {
+	if l.fd, err = control.DupListener(ln); err != nil {
 		return nil, err
 	}
 	if l.tcp {
@@ -69,23 +67,6 @@ func newListener(sc syscall.Conn, addr net.Addr) (l *Listener, err error) {
 	}
 	l.shared, err = newSharedWait(l.fd)
 	return l, err
-}
-
-func duplicate(sc syscall.Conn) (fd int, err error) {
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	used := raw.Control(func(s uintptr) {
-		fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if err == nil {
-		err = used
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	return fd, nil
 }
 
 // tune sets what accepted connections inherit, as package net sets it on each of them. An
@@ -115,7 +96,8 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 	defer l.accepting.Unlock()
 	waited := false
 	for {
-		if err := l.over(); err != nil {
+		by := l.deadline() // set later, it ends the wait that follows
+		if err := l.over(by); err != nil {
 			// A wake-up was for us alone: nobody else comes for the connection it was about.
 			if waited {
 				if c, _ := l.try(); c != nil {
@@ -125,7 +107,7 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 			return nil, l.fail(err)
 		}
 		// With little time, what is there has to be found though others keep the processor.
-		if waited || l.backlog.likely() || !l.deadline().IsZero() {
+		if waited || l.backlog.likely() || !by.IsZero() {
 			c, err := l.try()
 			if c != nil {
 				l.backlog.hit(waited)
@@ -138,7 +120,7 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 		}
 		// Whoever can run should, before this thread stops.
 		runtime.Gosched()
-		if err := l.wait(alone); err != nil {
+		if err := l.wait(alone && by.IsZero()); err != nil {
 			return nil, l.fail(err)
 		}
 		waited = true
@@ -147,7 +129,7 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 
 // wait returns when a connection may be there, or when over has something to say.
 func (l *Listener) wait(alone bool) error {
-	if alone && l.deadline().IsZero() && l.backlog.mayBlock() {
+	if alone && l.backlog.mayBlock() {
 		return l.alone.wait()
 	}
 	err := l.shared.wait()
@@ -158,11 +140,11 @@ func (l *Listener) wait(alone bool) error {
 }
 
 // over says why there is no waiting any more.
-func (l *Listener) over() error {
+func (l *Listener) over(by time.Time) error {
 	if l.refs.closed() {
 		return net.ErrClosed
 	}
-	if by := l.deadline(); !by.IsZero() && !time.Now().Before(by) {
+	if !by.IsZero() && !time.Now().Before(by) {
 		return os.ErrDeadlineExceeded
 	}
 	return nil

@@ -30,9 +30,9 @@ func newAloneWait(listener int) (*aloneWait, error) {
 		return nil, err
 	}
 	w := &aloneWait{epoll: epoll, wake: wake}
-	err = control(epoll, unix.EPOLL_CTL_ADD, listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+	err = setInterest(epoll, unix.EPOLL_CTL_ADD, listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 	if err == nil {
-		err = control(epoll, unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN)
+		err = setInterest(epoll, unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN)
 	}
 	if err != nil {
 		_ = w.close()
@@ -97,7 +97,7 @@ func newSharedWait(listener int) (*sharedWait, error) {
 	}
 	w := &sharedWait{listener: listener, epoll: os.NewFile(uintptr(fd), "epoll")}
 	if w.raw, err = w.epoll.SyscallConn(); err == nil {
-		err = control(fd, unix.EPOLL_CTL_ADD, listener, 0)
+		err = setInterest(fd, unix.EPOLL_CTL_ADD, listener, 0)
 	}
 	if err != nil {
 		_ = w.close()
@@ -119,7 +119,7 @@ func (w *sharedWait) wait() error {
 		}
 		// Not before: the poller forgets what it knew when Read begins.
 		waited, w.armed = true, true
-		failed = control(int(fd), unix.EPOLL_CTL_MOD, w.listener, unix.EPOLLIN|unix.EPOLLONESHOT)
+		failed = setInterest(int(fd), unix.EPOLL_CTL_MOD, w.listener, unix.EPOLLIN|unix.EPOLLONESHOT)
 		return failed != nil
 	})
 	if err == nil {
@@ -152,7 +152,7 @@ func newEpoll() (int, error) {
 	return fd, nil
 }
 
-func control(epoll, op, fd int, events uint32) error {
+func setInterest(epoll, op, fd int, events uint32) error {
 	e := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if err := unix.EpollCtl(epoll, op, fd, &e); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)

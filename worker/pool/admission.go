@@ -238,12 +238,6 @@ func (a *admission) close() []*gate {
 	return a.gates
 }
 
-func (a *admission) onlyGate() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.gates) == 1
-}
-
 // busyGates counts the gates that may still come out with a connection.
 func (a *admission) busyGates() int {
 	a.mu.Lock()

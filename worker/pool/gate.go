@@ -63,6 +63,7 @@ type gate struct {
 	deadline deadliner // nil if Listener has none
 
 	accepting sync.Mutex // one Accept at a time
+	only      bool       // there is no other gate; guarded by accepting
 
 	// Guarded by admission.mu.
 	turn    *waiter
@@ -114,7 +115,7 @@ func (g *gate) acceptInner() (net.Conn, error) {
 // a connection and another gate all depend on the runtime's poller.
 func (g *gate) alone() bool {
 	p := g.pool
-	return p.handlers.Load() == 0 && p.conns.len() == 0 && p.admission.onlyGate()
+	return g.only && p.handlers.Load() == 0 && p.conns.len() == 0
 }
 
 // enter waits until there is room for a connection, or until this gate's turn has come.
@@ -133,6 +134,7 @@ func (g *gate) enter() error {
 		return net.ErrClosed
 	}
 	g.inside = true
+	g.only = len(a.gates) == 1
 	g.open = a.hasRoom()
 	g.looks = !g.open
 	g.setDeadline()
