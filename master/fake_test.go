@@ -95,12 +95,6 @@ func (l *fakeLauncher) latest(slot int) *fakeProcess {
 	return p
 }
 
-func (l *fakeLauncher) first() *fakeProcess {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.procs[0]
-}
-
 func (l *fakeLauncher) released() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
