@@ -31,7 +31,7 @@ server/config    |                                                              
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
-master           | worker/control stats stats/scoreboard                           | $hclog
+master           | worker/control stats stats/scoreboard                           | $hclog $sys
 worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog
 worker/accept    | worker/control                                                  | $sys unsafe
 worker/control   |                                                                 | $sys

@@ -32,14 +32,19 @@ type (
 		timeout, linger time.Duration
 	}
 
-	// actKill sends SIGKILL.
+	// actKill sends SIGKILL, actQuit SIGQUIT: Go prints every goroutine's stack and exits.
 	actKill struct{ inc incarnation }
+	actQuit struct{ inc incarnation }
 
-	// actArm starts a timer: evTimer. Exactly one of inc and slot is set.
+	// actWeigh asks what the live generation and the candidate gen have answered: evWeighed.
+	actWeigh struct{ gen int }
+
+	// actArm starts a timer: evTimer. Exactly one of inc, slot and gen is set.
 	actArm struct {
 		ticket ticket
 		inc    incarnation
 		slot   int
+		gen    int
 		why    timerKind
 		after  time.Duration
 	}
@@ -72,6 +77,13 @@ type (
 		err     error
 	}
 
+	// actProgress: the reload to gen has come to step.
+	actProgress struct {
+		caller uint64
+		gen    int
+		step   Step
+	}
+
 	// actOutcome publishes how a reload ended.
 	actOutcome struct{ outcome Outcome }
 
@@ -95,6 +107,9 @@ func (actSetup) action()      {}
 func (actReopen) action()     {}
 func (actDrain) action()      {}
 func (actKill) action()       {}
+func (actQuit) action()       {}
+func (actWeigh) action()      {}
+func (actProgress) action()   {}
 func (actArm) action()        {}
 func (actDisarm) action()     {}
 func (actBury) action()       {}

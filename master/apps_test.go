@@ -43,7 +43,7 @@ func TestAppsKeepTheirNumbersOverReloads(t *testing.T) {
 		}
 
 		plan = Plan{Workers: 2, Threads: 2, Apps: []stats.App{blog, home}}
-		if _, err := m.Reload(t.Context()); err != nil {
+		if _, err := m.Reload(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		serve(1, 0)

@@ -68,7 +68,7 @@ func (r *reloads) count(step Step) {
 	switch step {
 	case StepLive:
 		r.OK++
-	case StepRoll:
+	case StepRoll, StepProbation:
 		r.RolledBack++
 	default:
 		r.Rejected++

@@ -28,7 +28,7 @@ func TestReloadsAreCountedByHowFarTheyCame(t *testing.T) {
 	for s := StepLoad; s <= StepLive; s++ {
 		r.count(s)
 	}
-	if want := (reloads{OK: 1, RolledBack: 1, Rejected: 3}); r != want {
+	if want := (reloads{OK: 1, RolledBack: 2, Rejected: 3}); r != want {
 		t.Errorf("counted %+v, want %+v", r, want)
 	}
 }

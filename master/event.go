@@ -66,16 +66,24 @@ type (
 
 	// evExited: the process was reaped. Everything it had said was posted before.
 	evExited struct {
-		inc  incarnation
-		exit Exit
+		inc   incarnation
+		exit  Exit
+		words Words
 	}
 
 	// evTimer: a timer ran out; for a process it carries its incarnation, for a slot's
-	// backoff the slot.
+	// backoff the slot, for a look at the candidate its generation.
 	evTimer struct {
 		ticket ticket
 		inc    incarnation
 		slot   int
+		gen    int
+	}
+
+	// evWeighed answers actWeigh: what either generation has answered in its whole life.
+	evWeighed struct {
+		gen             int
+		live, candidate tally
 	}
 
 	// evReload asks for a reload. With a caller it is refused while another runs; without
@@ -93,6 +101,9 @@ type timing struct {
 	start  time.Duration // to become ready
 	mercy  time.Duration // to drain
 	linger time.Duration // idle connections are kept this long in a drain
+
+	probation time.Duration // new workers have to do well before the old ones go; zero: none
+	surge     int           // processes beyond the number of workers in a reload; zero: no limit
 }
 
 func (evStart) event()       {}
@@ -107,6 +118,7 @@ func (evRetire) event()      {}
 func (evClosed) event()      {}
 func (evExited) event()      {}
 func (evTimer) event()       {}
+func (evWeighed) event()     {}
 func (evReload) event()      {}
 func (evStop) event()        {}
 func (evAdd) event()         {}

@@ -37,6 +37,7 @@ type fakeProcess struct {
 	exited chan struct{}
 	kill   func()
 	exit   Exit
+	words  Words // set before it exits
 
 	reopened atomic.Int32
 }
@@ -104,13 +105,18 @@ func (l *fakeLauncher) released() int {
 func (p *fakeProcess) PID() int               { return p.pid }
 func (p *fakeProcess) Conn() *control.Conn    { return p.master }
 func (p *fakeProcess) Page() *scoreboard.Page { return p.page }
-func (p *fakeProcess) Wait() Exit             { <-p.exited; return p.exit }
+func (p *fakeProcess) Wait()                  { <-p.exited }
+func (p *fakeProcess) Words() Words           { return p.words }
+func (p *fakeProcess) Reap() Exit             { return p.exit }
 
 func (p *fakeProcess) Signal(s os.Signal) error {
-	if s != syscall.SIGKILL {
-		return errors.New("a fake knows SIGKILL only")
+	switch s {
+	case syscall.SIGKILL:
+		p.kill()
+	case syscall.SIGQUIT: // it hangs too badly to hear that
+	default:
+		return errors.New("a fake knows SIGKILL and SIGQUIT only")
 	}
-	p.kill()
 	return nil
 }
 

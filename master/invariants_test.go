@@ -57,6 +57,7 @@ func (w *world) apply(a action, published *bool) {
 			w.fault("spawn while %s", w.m.state)
 		}
 		w.sims = append(w.sims, &sim{inc: a.inc, slot: a.slot})
+		w.checkSurge(a.gen)
 	case actSetup:
 		if s := w.find(a.inc, "setup"); s.said == 0 && !s.launched {
 			w.fault("setup before launch")
@@ -65,10 +66,14 @@ func (w *world) apply(a action, published *bool) {
 		w.find(a.inc, "drain").draining = true
 		w.checkDrain(w.m.procs[a.inc])
 	case actKill:
-		s := w.find(a.inc, "kill")
-		if s.killed = true; !s.launched {
-			w.fault("kill before launch")
+		w.kill(a.inc)
+	case actQuit:
+		w.kill(a.inc) // some die of it
+	case actWeigh:
+		if w.weigh != 0 {
+			w.fault("weighed twice at once")
 		}
+		w.weigh = a.gen
 	case actArm:
 		w.armed = append(w.armed, a)
 		w.due[a.ticket] = w.now.Add(a.after)
@@ -106,15 +111,27 @@ func (w *world) apply(a action, published *bool) {
 	}
 }
 
-// checkDrain: while it serves, the master ends a worker only if another one serves.
+func (w *world) kill(inc incarnation) {
+	s := w.find(inc, "kill")
+	if s.killed = true; !s.launched {
+		w.fault("kill before launch")
+	}
+}
+
+// checkDrain: while it serves, the master ends a worker only if another one serves in its
+// place.
 func (w *world) checkDrain(p *process) {
-	if w.m.state >= Stopping || p == nil || p.gen.state == Rejected || p.slot.id > p.gen.workers {
+	if w.m.state >= Stopping || p == nil || p.slot.id > p.gen.workers || p.slot.id > w.m.live.workers {
 		return
 	}
-	if p.gen == w.m.live && !p.slot.ready(p.gen) {
-		w.fault("the last live worker of slot %d is drained", p.slot.id)
+	serves := p.slot.ready(w.m.live)
+	if c := w.m.candidate; c != nil && p.gen == w.m.live {
+		serves = serves || p.slot.ready(c)
 	}
-	if p.gen != w.m.live && !w.m.proven(w.m.live) {
+	if !serves && (p.gen == w.m.live || p.gen.state == Rejected && !p.lost) {
+		w.fault("generation %d, %s, drains slot %d, in which nobody else serves", p.gen.id, p.gen.state, p.slot.id)
+	}
+	if p.gen != w.m.live && !w.m.proven(w.m.live) && p.gen.state != Rejected {
 		w.fault("generation %d is drained while none serves", p.gen.id)
 	}
 }
@@ -140,11 +157,27 @@ func (w *world) check() {
 	w.checkSlots()
 }
 
+// checkSurge: a reload that has little room takes no more.
+func (w *world) checkSurge(gen int) {
+	c := w.m.candidate
+	if c == nil || c.id != gen || c.timing.surge == 0 || w.m.live == nil {
+		return
+	}
+	if most := max(c.workers, w.m.live.workers) + c.timing.surge; len(w.sims) > most {
+		w.fault("%d processes, the surge allows %d", len(w.sims), most)
+	}
+}
+
 func (w *world) checkTimers() {
 	procs := make(map[incarnation]int)
 	slots := make(map[int]int)
+	looks := 0
 	for _, a := range w.armed {
-		if a.slot != 0 {
+		if a.gen != 0 {
+			if looks++; w.m.candidate == nil || w.m.candidate.trial.ticket != a.ticket {
+				w.fault("a look at generation %d is armed, which is no candidate", a.gen)
+			}
+		} else if a.slot != 0 {
 			slots[a.slot]++
 		} else if procs[a.inc]++; w.m.procs[a.inc] == nil {
 			w.fault("a timer is armed for process %d, which is gone", a.inc)

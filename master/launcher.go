@@ -37,13 +37,23 @@ type Launcher interface {
 }
 
 // Process is a launched worker. Signal and Wait act on this very process, never on
-// another one that was given its number. Wait is called once.
+// another one that was given its number. Wait, Words and Reap are called once each, in this
+// order.
 type Process interface {
 	PID() int
 	Conn() *control.Conn
 	Page() *scoreboard.Page
 	Signal(os.Signal) error
-	Wait() Exit
+
+	Wait() // returns when it has ended; its number stays taken until Reap
+	Words() Words
+	Reap() Exit
+}
+
+// Words are what a process left that can tell why it ended.
+type Words struct {
+	Crash   string // what the Go runtime printed
+	Printed string // the end of what it printed before it was ready
 }
 
 // Exit is how a process ended. The zero Exit is a plain success.
@@ -102,23 +112,40 @@ func (x *Executable) Launch(s Spec) (Process, error) {
 		return nil, err
 	}
 	defer board.Close()
-	conn, end, err := control.Pair()
+	crash, err := scoreboard.Nameless("ostler-crash")
 	if err != nil {
 		return nil, err
 	}
-	defer end.Close()
-	pid, err := x.fork(s, end, board)
+	conn, end, err := control.Pair()
 	if err != nil {
-		return nil, errors.Join(s.explain(x.name, err), conn.Close())
+		return nil, errors.Join(err, crash.Close())
+	}
+	defer end.Close()
+	birth, printed, err := newBirth(s.Stdio)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close(), crash.Close())
+	}
+	pid, err := x.fork(s, inherited{printed: printed, conn: end, board: board, crash: crash})
+	closeAll(printed[:])
+	if err != nil {
+		birth.close()
+		return nil, errors.Join(s.explain(x.name, err), conn.Close(), crash.Close())
 	}
 	// Nobody else waits for our children, so the number still means this process.
 	proc, err := os.FindProcess(pid)
 	if err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		_, _ = syscall.Wait4(pid, nil, 0, nil)
-		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close())
+		birth.close()
+		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close(), crash.Close())
 	}
-	return &child{proc: proc, conn: conn, page: page}, nil
+	return &child{proc: proc, conn: conn, page: page, birth: birth, crash: crash}, nil
+}
+
+// inherited is what a process is given at its birth besides the log and the sockets.
+type inherited struct {
+	printed            [2]*os.File // its standard output and error, read by us
+	conn, board, crash *os.File
 }
 
 // explain names the folder too: one that was removed gives the same error as a program
@@ -130,20 +157,20 @@ func (s Spec) explain(program string, err error) error {
 	return fmt.Errorf("launch %s in %s: %w", program, s.Dir, err)
 }
 
-// fork places the descriptors of the contract: 0 to 4, the sockets, the pinned program.
+// fork places the descriptors of the contract: 0 to 7, the sockets, the pinned program.
 // Position is number: the child has nothing else, since all others close on exec.
-func (x *Executable) fork(s Spec, end, board *os.File) (int, error) {
+func (x *Executable) fork(s Spec, in inherited) (int, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, err
 	}
 	defer null.Close()
 	var fds rawFDs
-	fds.file(null)
-	fds.file(s.Stdio[0])
-	fds.file(s.Stdio[1])
-	fds.file(end)
-	fds.file(board)
+	for _, f := range [...]*os.File{
+		null, in.printed[0], in.printed[1], in.conn, in.board, in.crash, s.Stdio[0], s.Stdio[1],
+	} {
+		fds.file(f)
+	}
 	for _, fd := range s.Sockets {
 		fds.list = append(fds.list, uintptr(fd))
 	}
@@ -205,9 +232,12 @@ func (r *rawFDs) file(f *os.File) {
 
 // child is the real Process.
 type child struct {
-	proc *os.Process
-	conn *control.Conn
-	page *scoreboard.Page
+	proc  *os.Process
+	conn  *control.Conn
+	page  *scoreboard.Page
+	birth *birth
+	crash *os.File
+	exit  Exit // where the end of a process cannot be waited for without reaping it
 }
 
 func (c *child) PID() int                 { return c.proc.Pid }
@@ -215,7 +245,13 @@ func (c *child) Conn() *control.Conn      { return c.conn }
 func (c *child) Page() *scoreboard.Page   { return c.page }
 func (c *child) Signal(s os.Signal) error { return c.proc.Signal(s) }
 
-func (c *child) Wait() Exit {
+func (c *child) Words() Words {
+	defer c.crash.Close()
+	return Words{Printed: strings.TrimSpace(c.birth.words()), Crash: strings.TrimSpace(crashWords(c.crash))}
+}
+
+// reap is waitpid.
+func (c *child) reap() Exit {
 	state, err := c.proc.Wait()
 	if err != nil {
 		return Exit{Code: -1, Err: err}

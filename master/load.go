@@ -14,6 +14,7 @@ type admitted struct {
 	plan     Plan
 	launcher Launcher
 	sockets  []*Bound // Invariant: same order and length as plan.Sockets
+	spent    tally    // of its processes that are gone
 }
 
 // socketSet is all sockets the master holds, by the name they were asked for with.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,9 +32,10 @@ type loop struct {
 	ledgers map[int]stats.Ledger // by slot: the processes that are gone
 	known   []stats.App          // every app there has been; it only grows, see stats.FillApps
 	timers  map[ticket]*time.Timer
-	callers map[uint64]chan<- answer
+	callers map[uint64]caller
 	sockets socketSet
 	outcome *Outcome
+	herald  *herald
 
 	loadCtx    context.Context
 	cancelLoad context.CancelFunc
@@ -57,8 +59,9 @@ func newLoop(ctx context.Context, m *Master) *loop {
 		procs:   make(map[incarnation]*running),
 		ledgers: make(map[int]stats.Ledger),
 		timers:  make(map[ticket]*time.Timer),
-		callers: make(map[uint64]chan<- answer),
+		callers: make(map[uint64]caller),
 		sockets: newSocketSet(),
+		herald:  newHerald(),
 	}
 	// The end of ctx is a stop, which the machine decides on; it ends no load by itself.
 	l.loadCtx, l.cancelLoad = context.WithCancel(context.WithoutCancel(ctx))
@@ -68,6 +71,7 @@ func newLoop(ctx context.Context, m *Master) *loop {
 // run is the whole life of the loop.
 func (l *loop) run(ctx context.Context) error {
 	defer l.cancelLoad()
+	defer l.herald.start(l.options.Progress)()
 	if m := l.master.metrics; m != nil {
 		defer m.start()()
 	}
@@ -80,8 +84,8 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	for _, n := range l.master.mail.close() {
-		if n.answer != nil {
-			n.answer <- answer{err: errStopping}
+		if n.caller.answer != nil {
+			n.caller.answer <- answer{err: errStopping}
 		}
 	}
 	l.others.Wait()
@@ -111,11 +115,14 @@ func (l *loop) take(n note) {
 		l.sweep()
 	case evSpawned:
 		l.procs[ev.inc].proc = n.proc
+	case evExited:
+		ev.exit = l.procs[ev.inc].proc.Reap()
+		n.ev = ev
 	case evTimer:
 		delete(l.timers, ev.ticket)
 	case evReload:
-		if n.answer != nil {
-			l.callers[ev.caller] = n.answer
+		if n.caller.answer != nil {
+			l.callers[ev.caller] = n.caller
 		}
 	}
 	for _, a := range l.machine.step(l.master.now(), n.ev) {
@@ -144,10 +151,14 @@ func (l *loop) perform(a action) {
 	case actReopen:
 		l.procs[a.inc].say(control.Reopen{})
 	case actKill:
-		l.kill(a.inc)
+		l.signal(a.inc, syscall.SIGKILL)
+	case actQuit:
+		l.signal(a.inc, syscall.SIGQUIT)
+	case actWeigh:
+		l.master.mail.post(note{ev: l.weigh(a.gen)})
 	case actArm:
 		l.timers[a.ticket] = time.AfterFunc(a.after, func() {
-			l.master.mail.post(note{ev: evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot}})
+			l.master.mail.post(note{ev: evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot, gen: a.gen}})
 		})
 	case actDisarm:
 		if t := l.timers[a.ticket]; t != nil {
@@ -164,12 +175,16 @@ func (l *loop) perform(a action) {
 		l.deafen()
 	case actAnswer:
 		l.publish()
-		l.callers[a.caller] <- answer{a.outcome, a.err}
+		l.callers[a.caller].answer <- answer{a.outcome, a.err}
 		delete(l.callers, a.caller)
+	case actProgress:
+		l.progress(a)
 	case actOutcome:
 		l.outcome = &a.outcome
+		l.herald.post(Progress{State: l.machine.state, Generation: a.outcome.Generation, Outcome: l.outcome})
 	case actState:
 		l.publish()
+		l.herald.post(Progress{State: a.state})
 	case actStarted:
 		close(l.master.started)
 	case actFinish:

@@ -87,6 +87,8 @@ func (m *machine) handle(ev event) {
 		m.with(ev.inc, func(p *process) { m.onExited(p, ev) })
 	case evTimer:
 		m.onTimer(ev)
+	case evWeighed:
+		m.onWeighed(ev)
 	case evReload:
 		m.onReload(ev)
 	case evStop:
@@ -109,13 +111,16 @@ func (m *machine) with(inc incarnation, f func(*process)) {
 }
 
 func (m *machine) onTimer(ev evTimer) {
-	if ev.slot == 0 {
+	switch {
+	case ev.gen != 0:
+		m.onLook(ev)
+	case ev.slot == 0:
 		m.with(ev.inc, func(p *process) { m.onProcessTimer(p, ev) })
-		return
-	}
-	if s := m.slots[ev.slot-1]; s.ticket == ev.ticket {
-		s.ticket = 0
-		m.awake(s)
+	default:
+		if s := m.slots[ev.slot-1]; s.ticket == ev.ticket {
+			s.ticket = 0
+			m.awake(s)
+		}
 	}
 }
 

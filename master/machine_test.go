@@ -60,6 +60,8 @@ type script struct {
 	due    map[ticket]time.Time
 	out    strings.Builder
 	failed error
+
+	live, candidate tally // what is answered when the machine asks
 }
 
 func newScript() *script {
@@ -104,6 +106,10 @@ func (s *script) command(line string) error {
 		s.step(evHello{inc: a.inc, version: control.Version})
 		s.step(evReady{a.inc})
 		return nil
+	case "serves": // what is asked of the generations until further notice
+		a := parse(rest)
+		s.live, s.candidate = a.tally("live"), a.tally("candidate")
+		return nil
 	}
 	ev, err := parseEvent(verb, parse(rest))
 	if err == nil {
@@ -130,7 +136,7 @@ func (s *script) wait(d time.Duration) {
 		s.now = s.due[a.ticket]
 		s.drop(a.ticket)
 		fmt.Fprintf(&s.out, "  (timer %s)\n", timerName(a))
-		s.step(evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot})
+		s.step(evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot, gen: a.gen})
 	}
 }
 
@@ -143,6 +149,9 @@ func (s *script) step(ev event) {
 		}
 		if off, ok := a.(actDisarm); ok {
 			s.drop(off.ticket)
+		}
+		if w, ok := a.(actWeigh); ok {
+			defer s.step(evWeighed{gen: w.gen, live: s.live, candidate: s.candidate})
 		}
 	}
 }
@@ -195,6 +204,13 @@ func (a args) duration(key string, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
+func (a args) tally(key string) tally {
+	requests, errors, _ := strings.Cut(a.keys[key], "/")
+	r, _ := strconv.ParseUint(requests, 10, 64)
+	e, _ := strconv.ParseUint(errors, 10, 64)
+	return tally{r, e}
+}
+
 func (a args) err() error {
 	if a.text == "" {
 		return nil
@@ -209,6 +225,7 @@ func parseEvent(verb string, a args) (event, error) {
 	case "loaded":
 		return evLoaded{gen: a.int("gen", 0), build: "b" + a.keys["gen"], workers: a.int("workers", 1), timing: timing{
 			start: a.duration("start", time.Minute), mercy: a.duration("mercy", 30*time.Second), linger: a.duration("linger", 0),
+			probation: a.duration("probation", 0), surge: a.int("surge", 0),
 		}}, nil
 	case "loadfailed":
 		step := StepLoad
@@ -231,7 +248,9 @@ func parseEvent(verb string, a args) (event, error) {
 	case "closed":
 		return evClosed{a.inc, a.err()}, nil
 	case "exit":
-		return evExited{a.inc, Exit{Code: a.int("code", 0), Signal: syscall.Signal(a.int("signal", 0))}}, nil
+		return evExited{inc: a.inc, exit: Exit{Code: a.int("code", 0), Signal: syscall.Signal(a.int("signal", 0))}, words: Words{Crash: a.keys["crash"], Printed: a.text}}, nil
+	case "weighed": // live=requests/errors candidate=requests/errors
+		return evWeighed{gen: a.int("gen", 0), live: a.tally("live"), candidate: a.tally("candidate")}, nil
 	case "timer": // a late one: p1 with the ticket of an earlier life
 		return evTimer{ticket: ticket(a.int("ticket", 0)), inc: a.inc, slot: a.int("slot", 0)}, nil
 	case "reload":

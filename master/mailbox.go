@@ -5,10 +5,10 @@ import "sync"
 // note is an event on its way to the loop, with what only the loop may hold.
 type note struct {
 	ev     event
-	loaded *admitted     // with evLoaded
-	proc   Process       // with evSpawned
-	answer chan<- answer // with an evReload that has a caller; has room for one
-	credit credit        // to be given back, if any, when the loop is done with the note
+	loaded *admitted // with evLoaded
+	proc   Process   // with evSpawned
+	caller caller    // with an evReload that has one
+	credit credit    // to be given back, if any, when the loop is done with the note
 
 	// Without an event: what the collecting of metrics wants of the loop.
 	question *question
@@ -31,6 +31,12 @@ func (c credit) giveBack() {
 	if c != nil {
 		<-c
 	}
+}
+
+// caller waits for the end of a reload.
+type caller struct {
+	answer chan<- answer   // has room for one
+	steps  chan<- Progress // has room for all of a reload
 }
 
 type answer struct {

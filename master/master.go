@@ -38,6 +38,10 @@ type Options struct {
 	// Stdio is what workers get as descriptors 1 and 2. Nil means the master's own.
 	Stdio [2]*os.File
 
+	// Progress is told what the master comes to, in order and from one goroutine. It may
+	// take its time. Nil: nobody is told.
+	Progress func(Progress)
+
 	// Version and ConfigFile are shown in Snapshot.
 	Version, ConfigFile string
 
@@ -103,18 +107,29 @@ func (m *Master) Started() <-chan struct{} { return m.started }
 
 // Reload brings up a new generation beside the one that serves and returns how that
 // ended. The error is nil only if the new generation serves: ErrReloadRunning if a reload
-// ran already, a RejectedError if the new one could not start. The end of ctx ends the
-// waiting, not the reload.
-func (m *Master) Reload(ctx context.Context) (Outcome, error) {
-	reply := make(chan answer, 1)
-	if !m.mail.post(note{ev: evReload{caller: m.callers.Add(1)}, answer: reply}) {
+// ran already, a RejectedError if the new one could not start. progress is told of each
+// step the reload comes to; nil tells nobody. The end of ctx ends the waiting, not the
+// reload.
+func (m *Master) Reload(ctx context.Context, progress func(Progress)) (Outcome, error) {
+	reply, steps := make(chan answer, 1), make(chan Progress, StepLive)
+	if !m.mail.post(note{ev: evReload{caller: m.callers.Add(1)}, caller: caller{reply, steps}}) {
 		return Outcome{}, errStopping
 	}
-	select {
-	case a := <-reply:
-		return a.outcome, a.err
-	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	for {
+		select {
+		case p := <-steps:
+			progress(p)
+		case a := <-reply:
+			for len(steps) > 0 {
+				progress(<-steps)
+			}
+			return a.outcome, a.err
+		case <-ctx.Done():
+			return Outcome{}, ctx.Err()
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type Outcome struct {
 	Generation int // the one that was tried
 	Build      string
 	Step       Step   // how far it came
-	Reason     string // why no further, in the program's own words
+	Reason     string // why no further, in the program's own words if it gave a reason
+	Words      string // what it printed, if it gave none: a panic, the stacks of one that hung
 	Began      time.Time
 	Took       time.Duration
 }
@@ -33,7 +34,43 @@ func (o Outcome) Live() bool { return o.Step == StepLive }
 type RejectedError struct{ Outcome Outcome }
 
 func (e *RejectedError) Error() string {
-	return fmt.Sprintf("generation %d rejected at %s: %s", e.Outcome.Generation, e.Outcome.Step, e.Outcome.Reason)
+	return fmt.Sprintf("generation %d rejected at %s: %s", e.Outcome.Generation, e.Outcome.Step, quote(e.Outcome.Reason, e.Outcome.Words))
+}
+
+// quote sets a program's own words under the reason they are for.
+func quote(reason, words string) string {
+	if words == "" {
+		return reason
+	}
+	return reason + "\n" + words
+}
+
+// fields are the log pairs of a reload that was rejected.
+func (o Outcome) fields() []any {
+	kv := []any{"gen", o.Generation, "step", o.Step.String(), "reason", o.Reason}
+	if o.Words != "" {
+		kv = append(kv, "words", o.Words)
+	}
+	return kv
+}
+
+// WordsError is an error of a program that printed what may explain it. Load returns one
+// to have the words shown apart from the reason.
+type WordsError struct {
+	Err   error
+	Words string
+}
+
+func (e *WordsError) Error() string { return quote(e.Err.Error(), e.Words) }
+func (e *WordsError) Unwrap() error { return e.Err }
+
+// explained takes the words out of a chain of errors.
+func explained(err error) (reason, words string) {
+	var w *WordsError
+	if errors.As(err, &w) {
+		return w.Err.Error(), w.Words
+	}
+	return err.Error(), ""
 }
 
 // StartError reports that the first generation could not run: a worker gave up, died or
@@ -43,6 +80,7 @@ type StartError struct {
 	Slot   int
 	Stage  string // where the worker says it was; empty if it said nothing
 	Reason string
+	Words  string // what it printed, if it gave no reason
 }
 
-func (e *StartError) Error() string { return e.Reason }
+func (e *StartError) Error() string { return quote(e.Reason, e.Words) }

@@ -113,7 +113,7 @@ func TestTheCPUsAreSharedOut(t *testing.T) {
 		}
 	}
 	env := environ(Spec{Workers: 1000, Env: []string{"GOMAXPROCS=7", "NOTIFY_SOCKET=x"}})
-	if got := strings.Join(env, " "); got != "GOMAXPROCS=7 OSTLER_WORKER=1" {
+	if got := strings.Join(env, " "); got != "GOMAXPROCS=7 OSTLER_WORKER=2" {
 		t.Errorf("the environment is %s", got)
 	}
 }

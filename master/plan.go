@@ -29,6 +29,10 @@ type Plan struct {
 	StartTimeout time.Duration // for a worker to become ready; zero means 60s
 	Mercy        time.Duration // for a worker to drain; zero means 30s
 	Linger       time.Duration // idle connections are kept this long in a drain
+
+	// Of a reload to this plan.
+	Probation time.Duration // all new workers have to do well for so long before the old ones go; zero: none
+	Surge     int           // processes there may be beyond Workers; zero: all new ones beside all old ones
 }
 
 // Socket is a listening socket that all workers of a generation share.
@@ -73,6 +77,9 @@ func (p Plan) check() error {
 	if p.Threads < 1 {
 		errs = append(errs, fmt.Errorf("a plan with %d threads, want at least 1", p.Threads))
 	}
+	if p.Probation < 0 || p.Surge < 0 {
+		errs = append(errs, fmt.Errorf("a plan with a probation of %s and a surge of %d, want neither below 0", p.Probation, p.Surge))
+	}
 	apps := make(map[stats.App]bool, len(p.Apps))
 	for _, a := range p.Apps {
 		if apps[a] || a == (stats.App{}) {
@@ -91,5 +98,8 @@ func (p Plan) check() error {
 }
 
 func (p Plan) timing() timing {
-	return timing{start: p.StartTimeout, mercy: p.Mercy, linger: p.Linger}
+	return timing{
+		start: p.StartTimeout, mercy: p.Mercy, linger: p.Linger,
+		probation: p.Probation, surge: p.Surge,
+	}
 }

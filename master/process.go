@@ -17,6 +17,7 @@ const (
 	failGrace  = 5 * time.Second // to exit after Failed
 	closeGrace = 5 * time.Second // to exit after the control connection ended
 	killGrace  = 5 * time.Second // to die of SIGKILL, before it is sent again
+	quitGrace  = 2 * time.Second // to print its stacks and die of SIGQUIT
 
 	maxStrays = 3 // frames out of turn, after which a worker is not worth listening to
 )
@@ -28,7 +29,9 @@ const (
 	timerBoot timerKind = iota + 1
 	timerDrain
 	timerKill
+	timerQuit
 	timerBackoff // of a slot
+	timerLook    // of a candidate
 )
 
 func (k timerKind) String() string {
@@ -39,8 +42,12 @@ func (k timerKind) String() string {
 		return "drain"
 	case timerKill:
 		return "kill"
+	case timerQuit:
+		return "quit"
 	case timerBackoff:
 		return "backoff"
+	case timerLook:
+		return "look"
 	}
 	return fmt.Sprintf("timerKind(%d)", uint8(k))
 }
@@ -70,6 +77,7 @@ type process struct {
 	strays   int        // frames out of turn
 	stage    string     // where it says it failed
 	words    string     // why it cannot start, its own words if it had any
+	output   string     // what it printed when that can tell why
 }
 
 // starting reports whether p may still become ready.
@@ -89,7 +97,7 @@ func (p *process) ended(how string) string {
 	if !p.readyAt.IsZero() {
 		when = "right after it was ready"
 	}
-	return fmt.Sprintf("worker %d %s %s; what it printed is in the log", p.slot.id, how, when)
+	return fmt.Sprintf("worker %d %s %s", p.slot.id, how, when)
 }
 
 func (m *machine) move(p *process, to Phase) bool {
@@ -154,6 +162,18 @@ func (m *machine) kill(p *process) {
 	m.arm(p, timerKill, killGrace)
 }
 
+// quit is kill for a process whose stacks are worth reading.
+func (m *machine) quit(p *process) {
+	if p.pid == 0 {
+		m.kill(p)
+		return
+	}
+	if m.move(p, Killed) {
+		m.do(actQuit{p.inc})
+		m.arm(p, timerQuit, quitGrace)
+	}
+}
+
 // dismiss ends p because it is not wanted any more. One that never served has nothing
 // to finish; only when the master stops in order is it given the time to leave New.
 func (m *machine) dismiss(p *process) {
@@ -215,6 +235,10 @@ func (m *machine) onFailed(p *process, ev evFailed) {
 		p.ailing = true
 		m.leaves(p, cmp.Or(ev.err, "failed"))
 		m.log(hclog.Error, "worker fails", p.fields("stage", ev.stage, "err", ev.err)...)
+		if p.gen == m.candidate {
+			p.words = ev.err
+			m.fail(p)
+		}
 	case Booting:
 		p.stage, p.words = ev.stage, ev.err
 		if m.move(p, Draining) {
@@ -238,6 +262,10 @@ func (m *machine) onRetire(p *process, ev evRetire) {
 	}
 	m.leaves(p, cmp.Or(ev.reason, "no reason given"))
 	m.log(hclog.Info, "worker retires", p.fields("reason", p.retiring)...)
+	if p.gen == m.candidate && retirement(p.retiring) == stats.ExitHarakiri {
+		p.words = fmt.Sprintf("worker %d overran: %s", p.slot.id, p.retiring)
+		m.fail(p)
+	}
 }
 
 // onClosed: the end of a control connection usually comes a moment before the exit. A
@@ -260,8 +288,15 @@ func (m *machine) onProcessTimer(p *process, ev evTimer) {
 	switch {
 	case p.timer == timerBoot:
 		p.words = fmt.Sprintf("worker %d was not ready within %s (start-timeout)", p.slot.id, p.gen.timing.start)
-		m.kill(p)
-		m.fail(p)
+		m.quit(p)
+		if p.gen == m.candidate {
+			p.gen.doomed = true // its stacks, at its exit, say where it hangs
+		} else {
+			m.fail(p)
+		}
+	case p.timer == timerQuit:
+		m.do(actKill{p.inc})
+		m.arm(p, timerKill, killGrace)
 	case p.timer == timerDrain:
 		m.log(hclog.Warn, "worker outlived its drain", p.fields()...)
 		p.ending = stats.ExitUnresponsive // whatever it was asked to go for
@@ -281,6 +316,10 @@ func (m *machine) onProcessTimer(p *process, ev evTimer) {
 
 func (m *machine) onExited(p *process, ev evExited) {
 	clean := p.asked || p.retiring != "" && ev.exit == Exit{}
+	p.output = ev.words.Crash
+	if p.output == "" && p.readyAt.IsZero() {
+		p.output = ev.words.Printed
+	}
 	m.bury(p, ev.exit.String(), p.why(ev.exit, p.phase == Killed), clean)
 }
 

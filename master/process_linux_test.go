@@ -50,6 +50,9 @@ func TestAWorkerIsBornAsTheContractSays(t *testing.T) {
 		if strings.Contains(fd, "socket:") {
 			sockets++
 		}
+		if strings.Contains(fd, "memfd:ostler-crash") {
+			continue // the Go runtime's own duplicate
+		}
 		if strings.Contains(fd, "memfd") || strings.Contains(fd, os.Args[0]) {
 			t.Errorf("descriptor %s was kept", fd)
 		}
@@ -141,7 +144,7 @@ func TestWorkersLeaveWhenTheirMasterIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	exit := make(chan Exit, 1)
-	go func() { exit <- p.Wait() }()
+	go func() { p.Wait(); exit <- p.Reap() }()
 	if m, err := p.Conn().Recv(); err != nil || m.(control.Hello).PID != p.PID() {
 		t.Errorf("it says %+v, %v", m, err)
 	}
@@ -162,11 +165,13 @@ func TestAStartThatFailsGivesTheProgramsReason(t *testing.T) {
 		want   string
 	}{
 		{tinyConfig{Fail: "open database: connection refused"}, "open database: connection refused"},
-		{tinyConfig{Exit: 2}, "worker 1 exited with status 2 before it was ready; what it printed is in the log"},
+		{tinyConfig{Exit: 2}, "worker 1 exited with status 2 before it was ready"},
+		{tinyConfig{Exit: 3, Say: "no licence"}, "worker 1 exited with status 3 before it was ready\nno licence"},
+		{tinyConfig{Panic: "upside down"}, "worker 1 exited with status 2 before it was ready\npanic: upside down"},
 	} {
 		i := launch(t, Plan{Workers: 1, Config: config(t, test.config), Sockets: []Socket{tcp("127.0.0.1:0")}})
 		var failed *StartError
-		if err := within(t, "the end", i.ended); !errors.As(err, &failed) || err.Error() != test.want {
+		if err := within(t, "the end", i.ended); !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("run ends with %v, want %s", err, test.want)
 		}
 	}
@@ -216,7 +221,8 @@ func TestADeathIsHeardAtOnce(t *testing.T) {
 	if err := p.Signal(syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
-	if e := p.Wait(); e.Signal != syscall.SIGKILL {
+	p.Wait()
+	if e := p.Reap(); e.Signal != syscall.SIGKILL {
 		t.Errorf("it %s", e)
 	}
 	ended := make(chan error, 1)

@@ -1,6 +1,10 @@
 package master
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/seed17661985/ostler/stats"
+)
 
 // reconcile compares what is wanted with what is there. It is run after every event, and
 // running it twice does nothing more.
@@ -17,10 +21,11 @@ func (m *machine) reconcile() {
 // fillCandidate boots the candidate and promotes it once it has shown enough.
 //
 // The first generation boots everywhere at once and needs one ready worker: there is
-// nothing to protect yet. A later one sends a canary, then the rest, and needs all.
+// nothing to protect yet. A later one sends a canary, then the rest, as many at a time as
+// there is room for, and needs all of them to serve and to pass their probation.
 func (m *machine) fillCandidate() {
 	g := m.candidate
-	if g == nil {
+	if g == nil || g.doomed {
 		return
 	}
 	boot, need := g.workers, g.workers
@@ -28,20 +33,43 @@ func (m *machine) fillCandidate() {
 		need = 1
 	} else if !m.proven(g) {
 		boot = 1
+	} else {
+		m.try(g)
 	}
-	ready := 0
+	ready, missing := 0, 0
 	for id := 1; id <= boot; id++ {
 		s := m.slot(id)
-		if s.any(g) == nil {
-			m.spawn(s, g)
-		}
-		if s.ready(g) {
+		switch {
+		case s.ready(g):
 			ready++
+		case s.any(g) == nil:
+			missing++
+			if m.room(g) {
+				m.spawn(s, g)
+			}
 		}
 	}
-	if ready >= need {
+	if boot > 1 && ready < need && missing > 0 {
+		m.reach(g, StepRoll)
+	}
+	if ready >= need && (m.live == nil || m.complete(g)) {
 		m.promote()
 	}
+}
+
+// room reports whether one more process of the candidate may run beside the others. The
+// ones that still drain count: it is the machine's memory that is short.
+func (m *machine) room(g *generation) bool {
+	if g.timing.surge == 0 || m.live == nil {
+		return true
+	}
+	return len(m.procs) < max(m.live.workers, g.workers)+g.timing.surge
+}
+
+// ceded reports whether the candidate serves in the place of the live generation in s. It
+// does so only where there is no room for both.
+func (m *machine) ceded(s *slot) bool {
+	return m.candidate != nil && m.candidate.timing.surge > 0 && m.live != nil && s.ready(m.candidate)
 }
 
 // proven reports whether a worker of g is ready.
@@ -50,13 +78,18 @@ func (m *machine) proven(g *generation) bool {
 }
 
 // fillLive keeps one worker that stays in each slot, and lets one that retires go when
-// its successor serves.
+// its successor serves, be that of the same generation or of the one to come.
 func (m *machine) fillLive() {
 	if m.live == nil {
 		return
 	}
 	for id := 1; id <= m.live.workers; id++ {
 		s := m.slot(id)
+		if m.ceded(s) {
+			m.pardon(s)
+			m.dismissAll(s, m.live, stats.ExitReload)
+			continue
+		}
 		staying := s.staying(m.live)
 		if staying == nil {
 			m.spawnWhenDue(s, m.live)
@@ -74,13 +107,23 @@ func (m *machine) fillLive() {
 	}
 }
 
+// dismissAll ends the processes of g in s.
+func (m *machine) dismissAll(s *slot, g *generation, why stats.Exit) {
+	for _, p := range s.procs {
+		if p.gen == g && p.phase <= Ready {
+			p.ends(why)
+			m.dismiss(p)
+		}
+	}
+}
+
 // dismissSurplus ends the processes that no generation wants: those of a generation that
 // is over, and those in slots beyond the number of workers. A slot that is not wanted
 // owes nothing either: brought back, it starts without the backoff it had.
 func (m *machine) dismissSurplus() {
 	m.each(func(p *process) {
 		over := p.gen.state != Candidate && p.gen.state != Live
-		if p.phase <= Ready && (over || p.slot.id > p.gen.workers) {
+		if p.phase <= Ready && (over && !m.standsIn(p) || p.slot.id > p.gen.workers) {
 			m.dismiss(p)
 		}
 	})
@@ -90,6 +133,14 @@ func (m *machine) dismissSurplus() {
 	for _, s := range m.slots[min(m.live.workers, len(m.slots)):] {
 		m.pardon(s)
 	}
+}
+
+// standsIn reports whether p, of a generation that was rejected, serves in a slot in which
+// nobody else does: a reload that is taken back starts the old worker before it stops the
+// new one.
+func (m *machine) standsIn(p *process) bool {
+	return p.gen.state == Rejected && p.phase == Ready && !p.lost &&
+		m.live != nil && p.slot.id <= m.live.workers && !p.slot.ready(m.live)
 }
 
 // releaseGenerations lets go of those that are over and empty.

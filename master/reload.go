@@ -34,6 +34,7 @@ func (m *machine) beginReload() {
 	m.moveState(Reloading)
 	m.load()
 	m.log(hclog.Info, "reload begins", "gen", m.reload.loading)
+	m.do(actProgress{caller: m.reload.caller, gen: m.reload.loading, step: StepLoad})
 }
 
 func (m *machine) load() {
@@ -51,6 +52,7 @@ func (m *machine) onLoaded(ev evLoaded) {
 		return
 	}
 	m.candidate = g
+	m.reach(g, StepCanary)
 }
 
 func (m *machine) onLoadFailed(ev evLoadFailed) {
@@ -59,7 +61,8 @@ func (m *machine) onLoadFailed(ev evLoadFailed) {
 	case Starting:
 		m.stop(ev.err)
 	case Reloading:
-		m.conclude(Outcome{Generation: ev.gen, Step: ev.step, Reason: ev.err.Error()}, nil)
+		reason, words := explained(ev.err)
+		m.conclude(Outcome{Generation: ev.gen, Step: ev.step, Reason: reason, Words: words}, nil)
 	}
 }
 
@@ -76,28 +79,26 @@ func (m *machine) fail(p *process) {
 		m.punish(p)
 	case p.gen != m.candidate: // nobody counts on it
 	case m.state == Starting:
-		m.stop(&StartError{Slot: p.slot.id, Stage: p.stage, Reason: p.words})
+		m.stop(&StartError{Slot: p.slot.id, Stage: p.stage, Reason: p.words, Words: p.output})
 	default:
-		m.reject(p.words, nil)
+		m.reject(p.words, p.output, nil)
 	}
 }
 
 // reject gives up the candidate. The live generation was never touched.
-func (m *machine) reject(reason string, err error) {
+func (m *machine) reject(reason, words string, err error) {
 	g := m.candidate
-	step := StepCanary
-	if m.proven(g) {
-		step = StepRoll
-	}
+	m.endTrial(g)
 	m.candidate = nil
 	m.moveGen(g, Rejected)
-	m.conclude(Outcome{Generation: g.id, Build: g.build, Step: step, Reason: reason}, err)
+	m.conclude(Outcome{Generation: g.id, Build: g.build, Step: g.step, Reason: reason, Words: words}, err)
 }
 
 // promote makes the candidate the live generation and the live one a retiring one.
 func (m *machine) promote() {
 	g := m.candidate
 	old := m.live
+	m.endTrial(g)
 	m.candidate, m.live = nil, g
 	m.moveGen(g, Live)
 	m.do(actPromote{g.id})
@@ -119,7 +120,7 @@ func (m *machine) abandonReload() {
 		m.moveGen(m.candidate, Rejected)
 		m.candidate = nil
 	case m.candidate != nil:
-		m.reject(errStopping.Error(), errStopping)
+		m.reject(errStopping.Error(), "", errStopping)
 	case m.reload.loading != 0 && m.live != nil:
 		m.conclude(Outcome{Generation: m.reload.loading, Step: StepLoad, Reason: errStopping.Error()}, errStopping)
 	}
@@ -131,7 +132,7 @@ func (m *machine) conclude(o Outcome, err error) {
 	if o.Live() {
 		m.log(hclog.Info, "reload done", "gen", o.Generation, "build", o.Build, "took", o.Took)
 	} else {
-		m.log(hclog.Error, "reload rejected", "gen", o.Generation, "step", o.Step.String(), "reason", o.Reason)
+		m.log(hclog.Error, "reload rejected", o.fields()...)
 		if err == nil {
 			err = &RejectedError{o}
 		}

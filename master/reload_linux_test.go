@@ -33,11 +33,11 @@ func TestThePinnedProgramOutlivesItsFile(t *testing.T) {
 	i.mu.Lock()
 	i.binary = binary
 	i.mu.Unlock()
-	if _, err := i.Reload(t.Context()); err != nil {
+	if _, err := i.Reload(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	install([]byte("this is no program"))
-	o, err := i.Reload(t.Context())
+	o, err := i.Reload(t.Context(), nil)
 	if err == nil || o.Step != StepCanary || !strings.Contains(o.Reason, "exec format error") {
 		t.Errorf("reload to a broken file: %+v, %v", o, err)
 	}
@@ -52,7 +52,7 @@ func TestThePinnedProgramOutlivesItsFile(t *testing.T) {
 	if err := os.Remove(binary); err != nil {
 		t.Fatal(err)
 	}
-	if o, err := i.Reload(t.Context()); err == nil || o.Step != StepLoad {
+	if o, err := i.Reload(t.Context(), nil); err == nil || o.Step != StepLoad {
 		t.Errorf("reload to no file: %+v, %v", o, err)
 	}
 }
@@ -69,7 +69,7 @@ func TestSocketsComeAndGoWithReloads(t *testing.T) {
 	adjusted := unixSocket(kept)
 	adjusted.Mode = 0o606
 	i.change(func(p *Plan) { p.Sockets = []Socket{adjusted, unixSocket(added)} })
-	o, err := i.Reload(t.Context())
+	o, err := i.Reload(t.Context(), nil)
 	if err == nil || o.Step != StepBind || !strings.Contains(o.Reason, fmt.Sprintf("process %d", pid)) {
 		t.Errorf("a socket that is taken: %+v, %v", o, err)
 	}
@@ -78,7 +78,7 @@ func TestSocketsComeAndGoWithReloads(t *testing.T) {
 	}
 	ask(t, removed)
 	end()
-	if _, err := i.Reload(t.Context()); err != nil {
+	if _, err := i.Reload(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	i.await("the removed socket to go", func(stats.Snapshot) bool { _, err := os.Lstat(removed); return err != nil })
@@ -104,7 +104,7 @@ func TestARejectedPlansSocketsAreTakenBack(t *testing.T) {
 		p.Sockets = append(p.Sockets[:1:1], unixSocket(added))
 		p.Config = config(t, tinyConfig{Exit: 3})
 	})
-	if o, err := i.Reload(t.Context()); err == nil || !strings.Contains(o.Reason, "exited with status 3") {
+	if o, err := i.Reload(t.Context(), nil); err == nil || !strings.Contains(o.Reason, "exited with status 3") {
 		t.Errorf("reload: %+v, %v", o, err)
 	}
 	i.await("the socket to go", func(stats.Snapshot) bool { _, err := os.Lstat(added); return err != nil })
@@ -115,7 +115,7 @@ func TestARejectedPlansSocketsAreTakenBack(t *testing.T) {
 		s := tcp(old)
 		p.Sockets = []Socket{s}
 	})
-	if o, err := i.Reload(t.Context()); err == nil || !strings.Contains(o.Reason, "serves uwsgi now") {
+	if o, err := i.Reload(t.Context(), nil); err == nil || !strings.Contains(o.Reason, "serves uwsgi now") {
 		t.Errorf("another protocol: %+v, %v", o, err)
 	}
 }
@@ -126,7 +126,7 @@ func TestFiftyReloadsLeakNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	i := start(t, Plan{Workers: 2, Sockets: []Socket{unixSocket(path)}})
 	quiet := func(s stats.Snapshot) bool { return s.Ready == 2 && i.processes() == 2 }
-	if _, err := i.Reload(t.Context()); err != nil { // whatever is opened once, is by now
+	if _, err := i.Reload(t.Context(), nil); err != nil { // whatever is opened once, is by now
 		t.Fatal(err)
 	}
 	i.await("quiet", quiet)
@@ -136,7 +136,7 @@ func TestFiftyReloadsLeakNothing(t *testing.T) {
 		reloads = 10
 	}
 	for range reloads {
-		if _, err := i.Reload(t.Context()); err != nil {
+		if _, err := i.Reload(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, pid := range pids(i.Snapshot()) {

@@ -6,6 +6,9 @@ import (
 )
 
 func timerName(a actArm) string {
+	if a.gen != 0 {
+		return fmt.Sprintf("gen=%d %s", a.gen, a.why)
+	}
 	if a.slot != 0 {
 		return fmt.Sprintf("slot=%d %s", a.slot, a.why)
 	}
@@ -29,6 +32,12 @@ func (s *script) show(a action) string {
 		return fmt.Sprintf("drain p%d timeout=%s linger=%s", a.inc, a.timeout, a.linger)
 	case actKill:
 		return fmt.Sprintf("kill p%d", a.inc)
+	case actQuit:
+		return fmt.Sprintf("quit p%d", a.inc)
+	case actWeigh:
+		return fmt.Sprintf("weigh gen=%d", a.gen)
+	case actProgress:
+		return fmt.Sprintf("progress caller=%d gen=%d step=%s", a.caller, a.gen, a.step)
 	case actArm:
 		return fmt.Sprintf("arm %s %s", timerName(a), a.after)
 	case actDisarm:
@@ -47,6 +56,9 @@ func (s *script) show(a action) string {
 	case actAnswer:
 		return fmt.Sprintf("answer caller=%d step=%s err=%q", a.caller, a.outcome.Step, fmt.Sprint(a.err))
 	case actOutcome:
+		if a.outcome.Words != "" {
+			return fmt.Sprintf("outcome gen=%d step=%s took=%s reason=%q words=%q", a.outcome.Generation, a.outcome.Step, a.outcome.Took, a.outcome.Reason, a.outcome.Words)
+		}
 		return fmt.Sprintf("outcome gen=%d step=%s took=%s reason=%q", a.outcome.Generation, a.outcome.Step, a.outcome.Took, a.outcome.Reason)
 	case actState:
 		return "state " + a.state.String()

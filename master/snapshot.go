@@ -191,7 +191,7 @@ func (o *Outcome) row() *stats.LastReload {
 		return nil
 	}
 	row := &stats.LastReload{
-		Generation: o.Generation, Build: o.Build, Step: o.Step.String(), Reason: o.Reason,
+		Generation: o.Generation, Build: o.Build, Step: o.Step.String(), Reason: o.Reason, Words: o.Words,
 		Began: o.Began.Unix(), TookMS: o.Took.Milliseconds(),
 	}
 	if o.Live() {

@@ -61,7 +61,7 @@ const (
 	Ready
 	// Draining: it was told to finish, or has said that it cannot start.
 	Draining
-	// Killed: SIGKILL is on its way.
+	// Killed: SIGKILL is on its way, or SIGQUIT first for the stacks it leaves.
 	Killed
 	// Exited: reaped. Final.
 	Exited
@@ -160,6 +160,8 @@ const (
 	StepCanary
 	// StepRoll: all workers have to become ready.
 	StepRoll
+	// StepProbation: all are ready, and have to do no worse than the old ones for a while.
+	StepProbation
 	// StepLive: it serves.
 	StepLive
 )
@@ -174,6 +176,8 @@ func (s Step) String() string {
 		return "canary"
 	case StepRoll:
 		return "roll"
+	case StepProbation:
+		return "probation"
 	case StepLive:
 		return "live"
 	}

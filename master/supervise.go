@@ -68,8 +68,9 @@ func (l *loop) spawn(a actSpawn) {
 	})
 }
 
-// supervise reports all a process says and then its exit, in this order: an exit that
-// overtook the reason for it would leave the operator with a status code.
+// supervise reports all a process says and then its end, in this order: an end that
+// overtook the reason for it would leave the operator with a status code. The loop reaps
+// it, for as long as it is not told, the process is not gone.
 func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.Metrics)) {
 	conn := proc.Conn()
 	heard := make(chan struct{})
@@ -77,7 +78,8 @@ func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.M
 		defer close(heard)
 		hear(mail, inc, conn, tell)
 	}()
-	exit := proc.Wait()
+	proc.Wait()
+	words := proc.Words()
 	patience := time.NewTimer(lastWords)
 	defer patience.Stop()
 	select {
@@ -86,7 +88,7 @@ func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.M
 	}
 	_ = conn.Close() // nothing depends on it any more
 	<-heard
-	mail.post(note{ev: evExited{inc, exit}})
+	mail.post(note{ev: evExited{inc: inc, words: words}})
 }
 
 // hear posts what a worker says until its connection ends. The credits come back, because
@@ -157,11 +159,33 @@ func (l *loop) setup(inc incarnation) control.Setup {
 	return s
 }
 
-func (l *loop) kill(inc incarnation) {
+func (l *loop) signal(inc incarnation, s syscall.Signal) {
 	r := l.procs[inc]
-	if err := r.proc.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		l.log.put(hclog.Error, "worker not killed", "slot", r.slot, "pid", r.proc.PID(), "err", err)
+	if err := r.proc.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		l.log.put(hclog.Error, "worker not killed", "slot", r.slot, "pid", r.proc.PID(), "signal", s, "err", err)
 	}
+}
+
+// weigh says what the live generation and gen, which is to replace it, have answered.
+func (l *loop) weigh(gen int) evWeighed {
+	ev := evWeighed{gen: gen, candidate: l.tally(gen)}
+	if live := l.machine.live; live != nil {
+		ev.live = l.tally(live.id)
+	}
+	return ev
+}
+
+func (l *loop) tally(gen int) tally {
+	var sum tally
+	if g := l.gens[gen]; g != nil {
+		sum = g.spent
+	}
+	for _, r := range l.procs {
+		if r.gen == gen && r.proc != nil {
+			sum = sum.plus(r.proc.Page().Numbers().Total)
+		}
+	}
+	return sum
 }
 
 // bury folds what a process has done into its slot. It is gone, so the numbers are final.
@@ -174,5 +198,6 @@ func (l *loop) bury(a actBury) {
 		return // it never was
 	}
 	n := r.proc.Page().Numbers()
+	l.gens[r.gen].spent = l.gens[r.gen].spent.plus(n.Total)
 	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(n.Total, n.Rows).PlusApps(r.apps, n.Apps)
 }

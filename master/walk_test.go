@@ -45,6 +45,7 @@ type world struct {
 	armed   []actArm
 	due     map[ticket]time.Time
 	loads   []int
+	weigh   int             // the candidate that is to be weighed
 	callers map[uint64]bool // true: answered
 	done    bool
 
@@ -94,6 +95,8 @@ func (w *world) random() {
 		w.step(evTimer{ticket: ticket(w.r.IntN(50)), inc: incarnation(w.r.IntN(50))})
 	case n < 30:
 		w.command()
+	case n < 40 && w.weigh != 0:
+		w.weighed(w.r.IntN(3) > 0)
 	case len(w.sims) > 0:
 		w.live(w.sims[w.r.IntN(len(w.sims))])
 	}
@@ -168,7 +171,7 @@ func (w *world) exit(s *sim) {
 	if s.killed {
 		e = Exit{Code: -1, Signal: syscall.SIGKILL}
 	}
-	w.step(evExited{s.inc, e})
+	w.step(evExited{inc: s.inc, exit: e})
 }
 
 func (w *world) loaded(ok bool) {
@@ -180,7 +183,18 @@ func (w *world) loaded(ok bool) {
 	}
 	w.step(evLoaded{gen: gen, workers: 1 + w.r.IntN(4), timing: timing{
 		start: time.Minute, mercy: 10 * time.Second, linger: time.Duration(w.r.IntN(2)) * time.Second,
+		probation: time.Duration(w.r.IntN(2)) * 2 * time.Second, surge: w.r.IntN(3),
 	}})
+}
+
+// weighed answers how the candidate does.
+func (w *world) weighed(well bool) {
+	ev := evWeighed{gen: w.weigh, live: tally{1000, 1}, candidate: tally{100, 0}}
+	if !well {
+		ev.candidate.errors = 50
+	}
+	w.weigh = 0
+	w.step(ev)
 }
 
 func (w *world) fire(a actArm) {
@@ -188,7 +202,7 @@ func (w *world) fire(a actArm) {
 		w.now = due
 	}
 	w.unarm(a.ticket)
-	w.step(evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot})
+	w.step(evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot, gen: a.gen})
 }
 
 func (w *world) unarm(t ticket) {
@@ -210,8 +224,10 @@ func (w *world) luck() {
 			return
 		case len(w.loads) > 0:
 			w.loaded(true)
+		case w.weigh != 0:
+			w.weighed(true)
 		case !w.lucky():
-			if i := w.backoffTimer(); i >= 0 {
+			if i := w.nextTimer(); i >= 0 {
 				w.fire(w.armed[i])
 				continue
 			}
@@ -247,9 +263,10 @@ func (w *world) leaving(s *sim) bool {
 	return p != nil && p.phase >= Draining
 }
 
-func (w *world) backoffTimer() int {
+// nextTimer is one that nothing else but time ends.
+func (w *world) nextTimer() int {
 	for i, a := range w.armed {
-		if a.slot != 0 {
+		if a.slot != 0 || a.gen != 0 {
 			return i
 		}
 	}

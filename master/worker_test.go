@@ -19,6 +19,8 @@ import (
 type tinyConfig struct {
 	Fail string // what New says
 	Exit int    // the status to exit with instead of getting ready
+
+	Say, Panic string // what it prints before, and how it ends instead
 }
 
 // tinyWorker is the smallest program that keeps the contract: it answers each connection
@@ -57,6 +59,10 @@ func tinyLife(conn *control.Conn) error {
 	var config tinyConfig
 	if err := json.Unmarshal(setup.Config, &config); err != nil {
 		return err
+	}
+	fmt.Print(config.Say)
+	if config.Panic != "" {
+		panic(config.Panic)
 	}
 	if config.Exit != 0 {
 		os.Exit(config.Exit)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/seed17661985/ostler/master"
+	"github.com/seed17661985/ostler/worker/control"
 )
 
 // logMode is the mode of log files that do not exist yet.
@@ -95,7 +96,7 @@ func reopenAs(owner *master.Credential, path string, fds []int) error {
 	}
 	defer fresh.Close()
 	for _, fd := range fds {
-		if err := replaceFD(fresh, fd, fd > 2); err != nil {
+		if err := control.ReplaceFD(int(fresh.Fd()), fd, fd > 2); err != nil {
 			return fmt.Errorf("reopen log file %s as descriptor %d: %w", path, fd, err)
 		}
 	}

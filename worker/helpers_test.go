@@ -117,6 +117,7 @@ type fakeInheritance struct {
 
 func (f *fakeInheritance) scoreboard() (*scoreboard.Page, error) { return f.page, f.pageErr }
 func (f *fakeInheritance) done(sockets int)                      { f.sockets = sockets }
+func (f *fakeInheritance) takeLog() error                        { return nil }
 
 func (f *fakeInheritance) listener(i int, s control.Socket) (net.Listener, error) {
 	if i > 0 && f.listenErr != nil {

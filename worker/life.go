@@ -32,6 +32,7 @@ type life struct {
 	inbox  *inbox
 
 	questions <-chan control.Gather // for metrics; nil without a master
+	takeLog   func() error          // likewise: from now on nobody reads what is printed
 
 	appCtx    context.Context // the application's; ends when the worker is asked to stop
 	endAppCtx context.CancelFunc
@@ -190,6 +191,11 @@ func (l *life) startServing() error {
 	}
 	if err := l.move(Serving); err != nil {
 		return err
+	}
+	if l.takeLog != nil {
+		if err := l.takeLog(); err != nil {
+			l.log.Error("the log is reached through the master only", "error", err)
+		}
 	}
 	l.report(control.Ready{})
 	l.startReporter()

@@ -64,9 +64,12 @@ func spawn(t *testing.T, ln net.Listener) *child {
 	must(err)
 	pinned, err := os.Open(exe)
 	must(err)
+	crash, err := scoreboard.Nameless("crash")
+	must(err)
+	defer crash.Close()
 	pid, err := syscall.ForkExec(exe, []string{exe}, &syscall.ProcAttr{
 		Env:   control.Environ(os.Environ()),
-		Files: []uintptr{0, 1, 2, end.Fd(), pageFile.Fd(), uintptr(socket), pinned.Fd()},
+		Files: []uintptr{0, 1, 2, end.Fd(), pageFile.Fd(), crash.Fd(), 1, 2, uintptr(socket), pinned.Fd()},
 	})
 	must(err)
 	end.Close()

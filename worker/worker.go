@@ -89,6 +89,7 @@ type inheritance interface {
 	scoreboard() (*scoreboard.Page, error)
 	listener(i int, s control.Socket) (net.Listener, error)
 	done(sockets int)
+	takeLog() error
 }
 
 // descriptors is the inheritance of a real worker, see package control.
@@ -103,6 +104,7 @@ func (descriptors) listener(i int, s control.Socket) (net.Listener, error) {
 }
 
 func (descriptors) done(sockets int) { control.CloseExecutable(sockets) }
+func (descriptors) takeLog() error   { return control.TakeLog() }
 
 // Run leads the life of a worker under a master. It returns nil after a complete drain,
 // whoever asked for it. The end of ctx is a reason to drain.
@@ -134,6 +136,7 @@ func Run(ctx context.Context, o Options) error {
 	l := newLife(ctx, in, setup, o.Build, o.Log(setup).With("slot", setup.Slot, "gen", setup.Generation, "pid", os.Getpid()))
 	l.report = func(m control.Message) { l.send(o.Conn, m) }
 	l.questions = in.questions
+	l.takeLog = o.inherited.takeLog
 	if err := l.inherit(o.inherited); err != nil {
 		return l.fail("setup", err)
 	}

@@ -194,8 +194,11 @@ func TestThePagePassesExecAsAPlainDescriptor(t *testing.T) {
 
 func TestTheFallbackWithoutMemfd(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	f, err := temporaryFile(int64(extent{3, 0}.size()))
+	f, err := temporaryFile()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(int64(extent{3, 0}.size())); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) != 0 {

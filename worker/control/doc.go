@@ -20,18 +20,22 @@ package control
 //
 // Invariant: framing, Hello and Failed are the same in every version, so that two
 // builds which do not fit can still say so in words.
-const Version = 1
+const Version = 2
 
 // EnvVar marks a process as a worker; its value is the contract version. It is removed
 // from the environment as soon as it is read: a program started by the application
 // must not take itself for a worker.
 const EnvVar = "OSTLER_WORKER"
 
-// A worker is born with these descriptors. 0 is /dev/null, 1 and 2 are the log.
+// A worker is born with these descriptors. 0 is /dev/null; 1 and 2 are read by the master,
+// who passes it on to the log and keeps the end of it, until the worker is ready and puts
+// the log itself in their place.
 const (
 	ConnFD        = 3 // the control socket, a unix stream
 	ScoreboardFD  = 4 // the shared page, see stats/scoreboard
-	FirstSocketFD = 5 // socket i of Setup is 5+i; 5+n, after n sockets, is the pinned executable
+	CrashFD       = 5 // a file for what the Go runtime prints when it crashes
+	LogFD         = 6 // the log, as standard output; 7 is it as standard error
+	FirstSocketFD = 8 // socket i of Setup is 8+i; 8+n, after n sockets, is the pinned executable
 )
 
 // MaxFrame is the largest body of a frame.

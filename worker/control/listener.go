@@ -33,7 +33,7 @@ func DupListener(ln net.Listener) (fd int, err error) {
 	}
 	var dupErr error
 	err = raw.Control(func(s uintptr) {
-		// From FirstSocketFD upwards, so that 0 to 4 stay free even in a master whose
+		// From FirstSocketFD upwards, so that what is below stays free even in a master whose
 		// standard descriptors are closed.
 		fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, FirstSocketFD)
 	})

@@ -21,7 +21,7 @@ const childVar = "CONTROL_TEST_CHILD"
 const deadline = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	children := map[string]func() error{"worker": childWorker, "crash": childCrash, "inherit": childInherit}
+	children := map[string]func() error{"worker": childWorker, "crash": childCrash, "inherit": childInherit, "words": childWords}
 	if name, ok := os.LookupEnv(childVar); ok {
 		if err := children[name](); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -90,6 +90,21 @@ func childCrash() error {
 	return nil
 }
 
+// childWords says something at each stage of its life, and panics.
+func childWords() error {
+	fmt.Fprintln(os.Stderr, "in init")
+	if _, err := Inherit(); err != nil {
+		return err
+	}
+	fmt.Println("in New")
+	if err := TakeLog(); err != nil {
+		return err
+	}
+	fmt.Println("to standard output")
+	fmt.Fprintln(os.Stderr, "to standard error")
+	panic("its last words")
+}
+
 // childInherit prints what Inherit says.
 func childInherit() error {
 	_, err := Inherit()
@@ -139,8 +154,21 @@ type child struct {
 	pid  int
 }
 
+// outlets are where a child prints.
+type outlets struct{ born, crash, out, err *os.File }
+
+// spoken gives a child files to print to, so that each can be read.
+func spoken(t *testing.T) outlets {
+	return outlets{born: tempFile(t, ""), crash: tempFile(t, ""), out: tempFile(t, ""), err: tempFile(t, "")}
+}
+
 // spawn starts the test binary as the launcher does: raw descriptors through ForkExec.
 func spawn(t *testing.T, helper string, version string, socketFDs ...int) *child {
+	t.Helper()
+	return spawnTo(t, outlets{born: os.Stderr, crash: tempFile(t, ""), out: os.Stdout, err: os.Stderr}, helper, version, socketFDs...)
+}
+
+func spawnTo(t *testing.T, to outlets, helper string, version string, socketFDs ...int) *child {
 	t.Helper()
 	conn, end, err := Pair()
 	if err != nil {
@@ -151,7 +179,7 @@ func spawn(t *testing.T, helper string, version string, socketFDs ...int) *child
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []uintptr{null.Fd(), null.Fd(), 2, end.Fd(), board.Fd()}
+	files := []uintptr{null.Fd(), to.born.Fd(), to.born.Fd(), end.Fd(), board.Fd(), to.crash.Fd(), to.out.Fd(), to.err.Fd()}
 	for _, fd := range socketFDs {
 		files = append(files, uintptr(fd))
 	}

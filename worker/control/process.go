@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,8 +72,10 @@ func Inherit() (*Conn, error) {
 		return nil, fmt.Errorf("%s=%s, but descriptor %d is not a control socket: do not set %s by hand",
 			EnvVar, value, ConnFD, EnvVar)
 	}
-	unix.CloseOnExec(ScoreboardFD)
-	unix.CloseOnExec(ConnFD)
+	for fd := ConnFD; fd < FirstSocketFD; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	keepCrash()
 	raw, err := fileConn(ConnFD, "control socket")
 	if err != nil {
 		return nil, fmt.Errorf("take over the control socket: %w", err)
@@ -84,6 +87,33 @@ func Inherit() (*Conn, error) {
 		return nil, errors.Join(err, conn.Send(Failed{Stage: "contract", Err: err.Error()}), conn.Close())
 	}
 	return conn, nil
+}
+
+// keepCrash has the Go runtime write what it prints at a crash to the master's file too. It
+// comes first: whatever goes wrong after it leaves its words.
+func keepCrash() {
+	if !isKind(CrashFD, unix.S_IFREG) {
+		return
+	}
+	f := os.NewFile(CrashFD, "crash output")
+	defer f.Close()                                   // the runtime works on a duplicate
+	_ = debug.SetCrashOutput(f, debug.CrashOptions{}) // without it a crash has its words in the log only
+}
+
+// TakeLog puts the log in the place of standard output and error, which the master has read
+// so far.
+//
+// Trap: no os.File is made of it. Its Fd would clear O_NONBLOCK for everybody who writes
+// that log.
+func TakeLog() error {
+	for _, std := range [...]int{1, 2} {
+		fd := LogFD + std - 1
+		if err := ReplaceFD(fd, std, false); err != nil {
+			return fmt.Errorf("take over the log as descriptor %d: %w", std, err)
+		}
+		_ = unix.Close(fd)
+	}
+	return nil
 }
 
 // InheritScoreboard gives the descriptor of the shared page, for scoreboard.Open.

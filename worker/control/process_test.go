@@ -146,7 +146,7 @@ func TestTheMasterSeesAnEOFWhenItsWorkerDies(t *testing.T) {
 func TestAnotherContractVersionIsExplainedToBothSides(t *testing.T) {
 	w := spawn(t, "inherit", "99")
 	got := recv[Failed](w)
-	if got.Stage != "contract" || !strings.Contains(got.Err, `"99"`) || !strings.Contains(got.Err, "version 1") {
+	if got.Stage != "contract" || !strings.Contains(got.Err, `"99"`) || !strings.Contains(got.Err, "version 2") {
 		t.Errorf("the master receives %+v", got)
 	}
 	if ws := w.wait(); ws.ExitStatus() != 0 {
@@ -174,7 +174,7 @@ func TestEnvironKeepsTheRest(t *testing.T) {
 		"PATH=/bin", "NOTIFY_SOCKET=/run/n", "WATCHDOG_USEC=1", "WATCHDOG_PID=2", "LISTEN_FDS=1", "LISTEN_PID=3",
 		"LISTEN_FDNAMES=a", "OSTLER_WORKER=7", "OSTLER_DAEMON=1", "LISTENER=x", "NOTIFY_SOCKETS=y", "EMPTY=", "odd",
 	})
-	want := []string{"PATH=/bin", "LISTENER=x", "NOTIFY_SOCKETS=y", "EMPTY=", "odd", "OSTLER_WORKER=1"}
+	want := []string{"PATH=/bin", "LISTENER=x", "NOTIFY_SOCKETS=y", "EMPTY=", "odd", "OSTLER_WORKER=2"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Environ = %q, want %q", got, want)
 	}
