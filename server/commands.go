@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
+	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/urfave/cli/v2"
 )
@@ -111,7 +114,9 @@ func Commands() []*cli.Command {
 	control := &cli.StringFlag{Name: "control", Usage: "control socket `PATH`, instead of the one that the configuration file means"}
 	now := &cli.BoolFlag{Name: "now", Usage: "cut the requests that are running"}
 	return []*cli.Command{
-		subcommand("reload", "run the program and configuration that are on disk now, or say why not", runReload, control, jsonFlag()),
+		subcommand("reload", "run the program and configuration that are on disk now, or say why not", runReload, control, jsonFlag(),
+			&cli.BoolFlag{Name: "wait", Value: true, Usage: "print each phase, and end with the outcome"},
+			&cli.BoolFlag{Name: "no-wait", Usage: "ask for the reload and leave; the log and status tell the outcome"}),
 		subcommand("stop", "finish the running requests and end the master", runStop, control, now),
 		subcommand("status", "show the master, its workers and their numbers", runStatus, control, jsonFlag()),
 	}
@@ -143,15 +148,64 @@ func runReload(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := client.reload(c.Context)
-	if c.Bool("json") && (err == nil || answer.Error != "") {
-		err = errors.Join(json.NewEncoder(c.App.Writer).Encode(answer), quiet(err))
-		return err
+	if c.Bool("wait") && c.Bool("no-wait") && c.IsSet("wait") {
+		return &usageError{errors.New("--wait and --no-wait exclude each other")}
 	}
-	if err == nil {
-		fmt.Fprintf(c.App.Writer, "reloaded: generation %d serves\n", answer.Generation)
+	show := reloadText(c.App.Writer)
+	if c.Bool("json") {
+		show = reloadJSON(c.App.Writer)
+	}
+	var answer reloadAnswer
+	if c.Bool("no-wait") || !c.Bool("wait") {
+		answer, err = client.request(c.Context)
+	} else {
+		answer, err = client.reload(c.Context, func(s reloadStep) { show(s) })
+	}
+	if answer.Done && show(answer) {
+		return quiet(err)
 	}
 	return err
+}
+
+// reloadJSON prints a reload's steps and its outcome, an object a line.
+func reloadJSON(w io.Writer) func(any) (said bool) {
+	lines := json.NewEncoder(w)
+	return func(v any) bool { return lines.Encode(v) == nil }
+}
+
+// reloadText does so for a person. What went wrong is left to the error.
+func reloadText(w io.Writer) func(any) (said bool) {
+	return func(v any) bool {
+		switch v := v.(type) {
+		case reloadStep:
+			fmt.Fprintf(w, "generation %d: %s\n", v.Generation, phaseText(v.Phase))
+		case reloadAnswer:
+			switch {
+			case v.Queued:
+				fmt.Fprintln(w, "reload asked for")
+			case v.OK:
+				fmt.Fprintf(w, "reloaded: generation %d serves, build %s, took %s\n", v.Generation, v.Build, time.Duration(v.TookMS)*time.Millisecond)
+			default:
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// phaseText says what a phase is about. A master that is newer may have others.
+func phaseText(phase string) string {
+	switch phase {
+	case master.StepLoad.String():
+		return phase + ": the program is asked for its plan"
+	case master.StepCanary.String():
+		return phase + ": one worker starts"
+	case master.StepRoll.String():
+		return phase + ": the other workers start"
+	case master.StepProbation.String():
+		return phase + ": all new workers are ready and have to do well"
+	}
+	return phase
 }
 
 // quiet keeps the exit code of err and leaves out its text, which was printed

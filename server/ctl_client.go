@@ -38,22 +38,43 @@ func newCtlClient(path string) *ctlClient {
 // program serves on.
 var errRolledBack = errors.New("reload was taken back, the program that ran before still serves")
 
-// reload waits for the outcome of a reload and returns the generation that
-// serves now.
-func (c *ctlClient) reload(ctx context.Context) (reloadAnswer, error) {
+// reload tells of each step of a reload and returns its outcome.
+func (c *ctlClient) reload(ctx context.Context, step func(reloadStep)) (reloadAnswer, error) {
+	body, err := c.open(ctx, http.MethodPost, ctlReload)
+	if err != nil {
+		return reloadAnswer{}, err
+	}
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
+		var a reloadAnswer
+		if err := lines.Decode(&a); err != nil {
+			return a, c.explain(err)
+		}
+		if a.Done {
+			return a, a.err()
+		}
+		step(reloadStep{Generation: a.Generation, Phase: a.Phase})
+	}
+}
+
+// request asks for a reload and leaves.
+func (c *ctlClient) request(ctx context.Context) (reloadAnswer, error) {
 	var a reloadAnswer
-	if err := c.call(ctx, http.MethodPost, ctlReload, &a); err != nil {
-		return a, err
-	}
+	err := c.call(ctx, http.MethodPost, ctlReload+"?nowait=1", &a)
+	return a, err
+}
+
+// err is what the command ends with.
+func (a reloadAnswer) err() error {
 	switch {
+	case a.OK:
+		return nil
 	case a.Busy:
-		return a, &exitError{code: exitBusy, text: a.Error}
-	case !a.OK && a.Phase != "":
-		return a, fmt.Errorf("%w (%s): %s", errRolledBack, a.Phase, a.Error)
-	case !a.OK:
-		return a, fmt.Errorf("%w: %s", errRolledBack, a.Error)
+		return &exitError{code: exitBusy, text: a.Error}
+	case a.Phase == "":
+		return fmt.Errorf("%w: %s", errRolledBack, a.Error)
 	}
-	return a, nil
+	return fmt.Errorf("%w (%s): %s%s", errRolledBack, a.Phase, a.Error, quoted(a.Words))
 }
 
 // stop returns when the master's process has ended.
@@ -77,26 +98,40 @@ func (c *ctlClient) status(ctx context.Context) (stats.Snapshot, error) {
 
 // call sends one command and reads its answer to the end of the connection.
 func (c *ctlClient) call(ctx context.Context, method, path string, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	from, err := c.open(ctx, method, path)
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.explain(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	defer from.Close()
+	body, err := io.ReadAll(from)
 	if len(body) == 0 && err != nil {
 		return c.explain(err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("control socket %s answered %s: %s", c.path, resp.Status, body)
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return fmt.Errorf("control socket %s: answer is not understood: %w", c.path, err)
 	}
 	return nil
+}
+
+// maxComplaint bounds what is repeated of an answer that is none.
+const maxComplaint = 4 << 10
+
+// open sends one command and gives what the master answers.
+func (c *ctlClient) open(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxComplaint))
+		return nil, fmt.Errorf("control socket %s answered %s: %s", c.path, resp.Status, text)
+	}
+	return resp.Body, nil
 }
 
 // explain turns the transport's words into what the operator needs to know.

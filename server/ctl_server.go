@@ -19,22 +19,34 @@ import (
 // The control socket: HTTP and JSON on a unix socket of mode 0600, for the
 // commands reload, stop and status. It answers when the outcome is known.
 //
-//	POST /reload        reloadAnswer
-//	POST /stop[?now=1]  stopAnswer; the connection ends when the process does
-//	GET  /status        stats.Snapshot
+//	POST /reload            a reloadStep a line as it comes to them, then a reloadAnswer
+//	POST /reload?nowait=1   reloadAnswer at once: the reload is asked for
+//	POST /stop[?now=1]      stopAnswer; the connection ends when the process does
+//	GET  /status            stats.Snapshot
 const (
 	ctlReload = "/reload"
 	ctlStop   = "/stop"
 	ctlStatus = "/status"
 )
 
+// reloadStep tells how far a reload has come.
+type reloadStep struct {
+	Generation int    `json:"generation"` // the one that is tried
+	Phase      string `json:"phase"`      // master.Step
+}
+
 // reloadAnswer tells what became of a reload.
 type reloadAnswer struct {
+	Done       bool   `json:"done"` // true: it is no reloadStep
 	OK         bool   `json:"ok"`
-	Generation int    `json:"generation"`      // the one that was tried
-	Phase      string `json:"phase,omitempty"` // where a reload that was taken back had come to
-	Error      string `json:"error,omitempty"` // in the new program's own words
-	Busy       bool   `json:"busy,omitempty"`  // another reload is running
+	Generation int    `json:"generation"`       // the one that was tried
+	Build      string `json:"build,omitempty"`  // of its program
+	Phase      string `json:"phase,omitempty"`  // where a reload that was taken back had come to
+	Error      string `json:"error,omitempty"`  // why
+	Words      string `json:"words,omitempty"`  // what the new program printed: a panic, stacks
+	Busy       bool   `json:"busy,omitempty"`   // another reload is running
+	Queued     bool   `json:"queued,omitempty"` // nobody waits for it
+	TookMS     int64  `json:"took_ms"`
 }
 
 // stopAnswer is sent when the last worker is gone.
@@ -44,7 +56,8 @@ type stopAnswer struct {
 
 // ctl serves the control socket of one master.
 type ctl struct {
-	reload   func(context.Context) (master.Outcome, error)
+	reload   func(context.Context, func(master.Progress)) (master.Outcome, error)
+	request  func() // a reload that nobody waits for
 	stop     func(now bool)
 	snapshot func() stats.Snapshot
 	ended    <-chan struct{} // closed when the master has no worker left
@@ -92,16 +105,32 @@ func (c *ctl) server() *http.Server {
 }
 
 func (c *ctl) serveReload(w http.ResponseWriter, r *http.Request) {
-	out, err := c.reload(r.Context())
-	answer := reloadAnswer{OK: err == nil, Generation: out.Generation}
+	if r.URL.Query().Get("nowait") != "" {
+		c.request()
+		writeJSON(w, reloadAnswer{Done: true, OK: true, Queued: true})
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	out, err := c.reload(r.Context(), func(p master.Progress) {
+		_ = lines.Encode(reloadStep{Generation: p.Generation, Phase: p.Step.String()})
+		_ = flush.Flush()
+	})
+	_ = lines.Encode(answerTo(out, err))
+}
+
+func answerTo(out master.Outcome, err error) reloadAnswer {
+	answer := reloadAnswer{
+		Done: true, OK: err == nil, Generation: out.Generation, Build: out.Build, TookMS: out.Took.Milliseconds(),
+	}
 	var rejected *master.RejectedError
 	switch {
 	case errors.As(err, &rejected):
-		answer.Phase, answer.Error = rejected.Outcome.Step.String(), rejected.Outcome.Reason
+		answer.Phase, answer.Error, answer.Words = out.Step.String(), out.Reason, out.Words
 	case err != nil:
 		answer.Error, answer.Busy = err.Error(), errors.Is(err, master.ErrReloadRunning)
 	}
-	writeJSON(w, answer)
+	return answer
 }
 
 func (c *ctl) serveStatus(w http.ResponseWriter, _ *http.Request) {

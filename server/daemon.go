@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"syscall"
 
-	"github.com/seed17661985/ostler/master"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,21 +25,13 @@ const lastWords = 8 << 10
 // outcome is the one message from the detached master to the command that
 // launched it.
 type outcome struct {
-	PID    int    `json:"pid"`
-	Code   int    `json:"code"`   // exit code of a start that failed
-	Error  string `json:"error"`  // empty: serving
-	Silent bool   `json:"silent"` // the program did not say why: only its log can
+	PID   int    `json:"pid"`
+	Code  int    `json:"code"`  // exit code of a start that failed
+	Error string `json:"error"` // empty: serving
 }
 
-// failed is the outcome of a start that ended with err. A worker that calls
-// log.Fatal in New tells its master nothing; it wrote its words to the log.
-func failed(err error) outcome {
-	var noStart *master.StartError
-	return outcome{
-		Code: exitCode(err), Error: err.Error(),
-		Silent: errors.As(err, &noStart) && noStart.Stage == "",
-	}
-}
+// failed is the outcome of a start that ended with err.
+func failed(err error) outcome { return outcome{Code: exitCode(err), Error: err.Error()} }
 
 // exitError is a failure that knows its exit code: of a detached process, of a
 // reload that is refused. An empty text was printed already.
@@ -51,17 +42,16 @@ type exitError struct {
 
 func (e *exitError) Error() string { return e.text }
 
-// detach runs this program again in its own session, with its output in output
-// and its log in logPath, often the same file, and waits until it serves or has
-// failed. uWSGI's daemonize returns at once and always says 0; here the exit
-// code is the truth.
-func detach(ctx context.Context, output, logPath string) (pid int, err error) {
+// detach runs this program again in its own session, with its output in output,
+// and waits until it serves or has failed. uWSGI's daemonize returns at once and
+// always says 0; here the exit code is the truth.
+func detach(ctx context.Context, output string) (pid int, err error) {
 	out, err := openAppend(output)
 	if err != nil {
 		return 0, err
 	}
 	defer out.Close()
-	outputSince, logSince := size(output), size(logPath)
+	outputSince := size(output)
 	read, write, err := os.Pipe()
 	if err != nil {
 		return 0, fmt.Errorf("daemonize: %w", err)
@@ -81,9 +71,6 @@ func detach(ctx context.Context, output, logPath string) (pid int, err error) {
 	}
 	if o.Error != "" {
 		_ = cmd.Wait()
-		if o.Silent {
-			o.Error += lastWordsIn(logPath, logSince)
-		}
 		return 0, &exitError{code: o.Code, text: o.Error}
 	}
 	return o.PID, cmd.Process.Release()

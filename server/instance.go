@@ -141,7 +141,7 @@ func (i *instance) openControl(ctx context.Context, commands *waiting, ended <-c
 	if err != nil {
 		return nil, err
 	}
-	c := &ctl{reload: i.master.Reload, stop: i.master.Stop, snapshot: i.master.Snapshot, ended: ended, commands: commands, log: i.log}
+	c := &ctl{reload: i.master.Reload, request: i.master.RequestReload, stop: i.master.Stop, snapshot: i.master.Snapshot, ended: ended, commands: commands, log: i.log}
 	srv := c.server()
 	i.serving.Go(func() { _ = srv.Serve(ownersOnly{Listener: ln, log: i.log}) })
 	return func() { endControl(srv, commands) }, nil

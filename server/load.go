@@ -73,6 +73,7 @@ func makePlan(s statement) (master.Plan, error) {
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
+		Probation: time.Duration(cfg.ReloadProbation), Surge: cfg.Surge(),
 	}, nil
 }
 

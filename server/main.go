@@ -52,7 +52,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 	if s.Config.Daemonize != "" && !daemon.detached() {
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
-		return detach(ctx, s.Config.Daemonize, logTarget(s.Config))
+		return detach(ctx, s.Config.Daemonize)
 	}
 	executable, err := invokedAs() // before the folder changes: it may be a relative path
 	if err != nil {

@@ -64,7 +64,7 @@ func TestBadReloadChangesNothing(t *testing.T) {
 	for _, bad := range []struct{ name, toml, words string }{
 		{"New returns an error", strings.Replace(echoing, `"echo"`, `"refuses"`, 1), "no database at db.example:5432"},
 		{"New panics", strings.Replace(echoing, `"echo"`, `"panics-at-start"`, 1), "the chimney is on fire"},
-		{"exit in New", strings.Replace(echoing, `"echo"`, `"exits-at-start"`, 1), "exited with status 7"},
+		{"exit in New", strings.Replace(echoing, `"echo"`, `"exits-at-start"`, 1), "exited with status 7 before it was ready\nno licence found"},
 		{"a mistake in the file", echoing + "\n[env]\nx = 1\n", "app.toml:"},
 		{"no such app", strings.Replace(echoing, `"echo"`, `"nobody"`, 1), `"nobody"`},
 		{"a socket that is taken", strings.Replace(echoing, "http-socket = ", "socket = \"$DIR/taken\"\nhttp-socket = ", 1), "listens on it"},
@@ -94,6 +94,7 @@ pidfile = "$DIR/pid"
 stats = "$DIR/stats"
 logto = "$DIR/log"
 req-logger = "$DIR/access"
+reload-probation = 0
 `
 
 // Workers come and go by signal; a removed worker's numbers stay.

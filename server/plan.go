@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/stats/scoreboard"
@@ -120,11 +121,14 @@ func ask(ctx context.Context, path, argv0, configPath string) (statement, error)
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no answer in time: %w", context.Cause(ctx))
 		}
-		return statement{}, fmt.Errorf("ask %s for its plan: %w%s", argv0, err, quoted(words.String()))
+		return statement{}, &master.WordsError{Err: fmt.Errorf("ask %s for its plan: %w", argv0, err), Words: strings.TrimSpace(words.String())}
 	}
 	var s statement
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
-		return statement{}, fmt.Errorf("ask %s for its plan: the answer is no plan (is it an ostler program?): %w", argv0, err)
+		return statement{}, &master.WordsError{
+			Err:   fmt.Errorf("ask %s for its plan: the answer is no plan (is it an ostler program?): %w", argv0, err),
+			Words: strings.TrimSpace(words.String()),
+		}
 	}
 	if s.Contract != control.Version || s.Layout != scoreboard.LayoutVersion {
 		return statement{}, fmt.Errorf("%s speaks worker contract %d.%d and the running master %d.%d: stop and start instead of reloading",

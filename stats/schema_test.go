@@ -93,7 +93,7 @@ func full() Snapshot {
 		Workers: []Worker{w},
 		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1,
 		StartedAt: start().Unix(), ConfigFile: "/srv/app.toml", Reloads: Reloads{OK: 1, Rejected: 2, RolledBack: 3},
-		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Began: start().Unix(), TookMS: 40},
+		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Words: "panic: none", Began: start().Unix(), TookMS: 40},
 	}
 }
 
@@ -248,7 +248,7 @@ func TestAnIdleCoreHasNoRequestStart(t *testing.T) {
 
 func TestTheLastReloadsKeys(t *testing.T) {
 	want := map[string]any{
-		"generation": json.Number("4"), "build": "abc", "step": "live", "ok": json.Number("1"), "reason": "none",
+		"generation": json.Number("4"), "build": "abc", "step": "live", "ok": json.Number("1"), "reason": "none", "words": "panic: none",
 		"began": json.Number("1700000000"), "took_ms": json.Number("40"),
 	}
 	if got := generic(t, full())["last_reload"]; !reflect.DeepEqual(got, want) {

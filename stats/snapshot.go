@@ -52,7 +52,8 @@ type LastReload struct {
 	Build      string `json:"build"`      // likewise; empty if it was not known yet
 	Step       string `json:"step"`       // how far it came
 	OK         int    `json:"ok"`         // 1: it serves
-	Reason     string `json:"reason"`     // why not, in the program's own words
+	Reason     string `json:"reason"`     // why not, in the program's own words if it gave a reason
+	Words      string `json:"words"`      // what it printed, if it gave none
 	Began      int64  `json:"began"`      // epoch seconds
 	TookMS     int64  `json:"took_ms"`
 }

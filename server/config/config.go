@@ -77,7 +77,11 @@ type Config struct {
 	HTTPKeepalive     Duration // 0 closes after each response
 	QueueTimeout      Duration
 
-	TouchReload []string
+	// Reloads.
+	TouchReload     []string
+	ReloadProbation Duration // 0: none
+	ReloadSurge     int      // 0: all new workers beside all old ones
+	ChainReload     bool
 }
 
 // Socket is an address to serve on and the protocol spoken there.
@@ -99,6 +103,14 @@ func Default() Config {
 	c.Sockets = []Socket{{Proto: "http", Address: Address{Network: "tcp", Addr: "127.0.0.1:8000"}}}
 	c.Stats = Address{Network: "tcp", Addr: "127.0.0.1:9191"}
 	return c
+}
+
+// Surge is how many workers more than Processes a reload may have at once; 0 is any number.
+func (c Config) Surge() int {
+	if c.ChainReload {
+		return 1
+	}
+	return c.ReloadSurge
 }
 
 // Load reads and parses a file. Every error it returns is an Errors.

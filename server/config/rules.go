@@ -8,6 +8,7 @@ func (p *parser) rules(c *Config) {
 	p.haveOwnAddress()
 	p.haveOwnFile()
 	p.protectUwsgi()
+	p.chainOrSurge(c)
 	if !c.Master {
 		p.withoutMaster(c)
 	}
@@ -33,6 +34,12 @@ func (p *parser) deriveControl(c *Config) {
 		if f.name == a.Addr {
 			p.conflict(f.path, "%s is the control socket that belongs to the pidfile, set control or choose another name", a)
 		}
+	}
+}
+
+func (p *parser) chainOrSurge(c *Config) {
+	if c.ChainReload && c.ReloadSurge > 1 {
+		p.conflict("reload-surge", "chain-reload replaces one worker after the other, which is reload-surge = 1: leave one of them out")
 	}
 }
 
@@ -109,7 +116,7 @@ func (p *parser) withoutMaster(c *Config) {
 	if p.given("processes") && c.Processes > 1 {
 		p.conflict("processes", needs)
 	}
-	for _, key := range []string{"daemonize", "touch-reload", "uid", "gid"} {
+	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "uid", "gid"} {
 		if p.given(key) {
 			p.conflict(key, needs)
 		}

@@ -216,5 +216,14 @@ func life(c *Config) []option {
 		{"touch-reload", "path or array of paths", "", "",
 			"Files whose change (a newer time, a new file, a removal and return) reloads the server.",
 			"`touch-reload`", paths(&c.TouchReload)},
+		{"reload-probation", formDuration, `"2s"`, "",
+			"How long all new workers of a reload serve beside the old ones before it counts: if one crashes or overruns meanwhile, or if they answer more requests with a 5xx than the old ones' share explains, the reload is taken back. 0 is no probation.",
+			"none", duration(&c.ReloadProbation, 0)},
+		{"reload-surge", "whole number, 1 to 1024", "", "all new workers beside all old ones",
+			"How many workers more than `processes` a reload may have at once, for machines that have no memory for twice as many: the old worker of a slot then stops when the new one is ready, before the next one starts. Taking back such a reload starts the old program again where it had stopped.",
+			"none", whole(&c.ReloadSurge, 1, 1024)},
+		{"chain-reload", "true or false", "false", "",
+			"Replaces one worker after the other: the same as `reload-surge = 1`.",
+			"`touch-chain-reload`, chain reloading by the master FIFO", yesNo(&c.ChainReload)},
 	}
 }

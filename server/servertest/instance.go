@@ -123,6 +123,7 @@ func prepare(t testing.TB, toml string) *Instance {
 	dir := Dir(t)
 	for key, value := range map[string]string{
 		"pidfile": "$DIR/pid", "stats": "$DIR/stats", "logto": "$DIR/log", "req-logger": "$DIR/access",
+		"reload-probation": "0s", // a test that is not about it need not wait for it
 	} {
 		if !strings.Contains("\n"+toml, "\n"+key+" ") {
 			toml = fmt.Sprintf("%s = %q\n%s", key, value, toml)
