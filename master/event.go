@@ -17,6 +17,9 @@ type (
 	// evStart begins the life of the machine.
 	evStart struct{}
 
+	// evResumed begins the life of a machine that another one left.
+	evResumed struct{}
+
 	// evLoaded: a generation was loaded and its sockets are bound.
 	evLoaded struct {
 		gen     int
@@ -107,6 +110,7 @@ type timing struct {
 }
 
 func (evStart) event()       {}
+func (evResumed) event()     {}
 func (evLoaded) event()      {}
 func (evLoadFailed) event()  {}
 func (evSpawned) event()     {}

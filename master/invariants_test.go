@@ -70,7 +70,7 @@ func (w *world) apply(a action, published *bool) {
 	case actQuit:
 		w.kill(a.inc) // some die of it
 	case actWeigh:
-		if w.weigh != 0 {
+		if w.weigh == a.gen {
 			w.fault("weighed twice at once")
 		}
 		w.weigh = a.gen
@@ -125,7 +125,7 @@ func (w *world) checkDrain(p *process) {
 		return
 	}
 	serves := p.slot.ready(w.m.live)
-	if c := w.m.candidate; c != nil && p.gen == w.m.live {
+	if c := w.m.candidate; c != nil && p.gen != c {
 		serves = serves || p.slot.ready(c)
 	}
 	if !serves && (p.gen == w.m.live || p.gen.state == Rejected && !p.lost) {

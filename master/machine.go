@@ -65,6 +65,8 @@ func (m *machine) handle(ev event) {
 	switch ev := ev.(type) {
 	case evStart:
 		m.load()
+	case evResumed:
+		m.onResumed()
 	case evLoaded:
 		m.onLoaded(ev)
 	case evLoadFailed:

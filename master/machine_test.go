@@ -106,6 +106,14 @@ func (s *script) command(line string) error {
 		s.step(evHello{inc: a.inc, version: control.Version})
 		s.step(evReady{a.inc})
 		return nil
+	case "handover": // another program takes over
+		if !s.m.resting() {
+			s.out.WriteString("  (it does not rest)\n")
+			return nil
+		}
+		s.m, s.armed = resume(s.m.backoff, s.m.legacy()), nil
+		s.step(evResumed{})
+		return nil
 	case "serves": // what is asked of the generations until further notice
 		a := parse(rest)
 		s.live, s.candidate = a.tally("live"), a.tally("candidate")

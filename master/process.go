@@ -64,6 +64,7 @@ type process struct {
 	// while lost.
 	ticket ticket
 	timer  timerKind
+	due    time.Time // when it runs out
 
 	spawnedAt time.Time
 	readyAt   time.Time // zero: it never was
@@ -112,7 +113,7 @@ func (m *machine) move(p *process, to Phase) bool {
 func (m *machine) arm(p *process, why timerKind, after time.Duration) {
 	m.disarm(p)
 	m.lastTicket++
-	p.ticket, p.timer = m.lastTicket, why
+	p.ticket, p.timer, p.due = m.lastTicket, why, m.now.Add(after)
 	m.do(actArm{ticket: p.ticket, inc: p.inc, why: why, after: after})
 }
 

@@ -69,7 +69,8 @@ func (m *machine) room(g *generation) bool {
 // ceded reports whether the candidate serves in the place of the live generation in s. It
 // does so only where there is no room for both.
 func (m *machine) ceded(s *slot) bool {
-	return m.candidate != nil && m.candidate.timing.surge > 0 && m.live != nil && s.ready(m.candidate)
+	c := m.candidate
+	return c != nil && c.timing.surge > 0 && m.live != nil && s.id <= c.workers && s.ready(c)
 }
 
 // proven reports whether a worker of g is ready.
@@ -123,7 +124,7 @@ func (m *machine) dismissAll(s *slot, g *generation, why stats.Exit) {
 func (m *machine) dismissSurplus() {
 	m.each(func(p *process) {
 		over := p.gen.state != Candidate && p.gen.state != Live
-		if p.phase <= Ready && (over && !m.standsIn(p) || p.slot.id > p.gen.workers) {
+		if p.phase <= Ready && (over || p.slot.id > p.gen.workers) && !m.standsIn(p) {
 			m.dismiss(p)
 		}
 	})
@@ -135,12 +136,12 @@ func (m *machine) dismissSurplus() {
 	}
 }
 
-// standsIn reports whether p, of a generation that was rejected, serves in a slot in which
-// nobody else does: a reload that is taken back starts the old worker before it stops the
-// new one.
+// standsIn reports whether p, whose generation does not want it, serves in a slot of the
+// live one in which nobody else does: a reload that is taken back starts the old worker
+// before it stops the new one.
 func (m *machine) standsIn(p *process) bool {
-	return p.gen.state == Rejected && p.phase == Ready && !p.lost &&
-		m.live != nil && p.slot.id <= m.live.workers && !p.slot.ready(m.live)
+	return (p.gen.state == Rejected || p.gen.state == Candidate) && p.phase == Ready && !p.lost &&
+		m.live != nil && p.slot.id <= m.live.workers && !p.slot.ready(m.live) && !m.ceded(p.slot)
 }
 
 // releaseGenerations lets go of those that are over and empty.

@@ -1,9 +1,11 @@
 package master
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,10 +18,11 @@ import (
 // unlucky, and looks at the whole machine after each step. Every walk ends with luck, and
 // must then serve or be stopped.
 func TestRandomWalksKeepTheInvariants(t *testing.T) {
-	walks, steps := 400, 300
+	walks, steps := 1000, 300
 	if testing.Short() {
 		walks = 50
 	}
+	handed := 0
 	for seed := range walks {
 		w := newWorld(uint64(seed))
 		w.step(evStart{})
@@ -28,8 +31,12 @@ func TestRandomWalksKeepTheInvariants(t *testing.T) {
 		}
 		w.luck()
 		if len(w.errs) > 0 {
-			t.Fatalf("seed %d: %s\nlast steps:\n%s", seed, strings.Join(w.errs, "\n"), strings.Join(w.tail(), "\n"))
+			t.Fatalf("seed %d: %s\nlast steps:\n%s", seed, strings.Join(w.errs[:min(len(w.errs), 3)], "\n"), strings.Join(w.last, "\n"))
 		}
+		handed += w.handed
+	}
+	if handed < walks {
+		t.Errorf("%d handovers to another program in %d walks", handed, walks)
 	}
 }
 
@@ -40,12 +47,14 @@ type world struct {
 	now  time.Time
 	log  []string
 	errs []string
+	last []string // steps before the first of errs
 
 	sims    []*sim
 	armed   []actArm
 	due     map[ticket]time.Time
 	loads   []int
 	weigh   int             // the candidate that is to be weighed
+	handed  int             // how often another program took over
 	callers map[uint64]bool // true: answered
 	done    bool
 
@@ -75,9 +84,13 @@ func newWorld(seed uint64) *world {
 }
 
 func (w *world) fault(format string, args ...any) {
+	if len(w.errs) == 0 {
+		w.last = w.tail()
+	}
 	w.errs = append(w.errs, fmt.Sprintf(format, args...))
 }
 
+// tail is the last steps.
 func (w *world) tail() []string { return w.log[max(0, len(w.log)-15):] }
 
 // random lets one thing happen.
@@ -86,13 +99,16 @@ func (w *world) random() {
 		return
 	}
 	w.now = w.now.Add(time.Duration(w.r.IntN(2000)) * time.Millisecond)
+	if w.r.IntN(2) == 0 {
+		w.handOver()
+	}
 	switch n := w.r.IntN(100); {
 	case n < 8 && len(w.loads) > 0:
 		w.loaded(w.r.IntN(4) > 0)
 	case n < 18 && len(w.armed) > 0:
 		w.fire(w.armed[w.r.IntN(len(w.armed))])
 	case n < 20:
-		w.step(evTimer{ticket: ticket(w.r.IntN(50)), inc: incarnation(w.r.IntN(50))})
+		w.lateTimer(ticket(w.r.IntN(50)), incarnation(w.r.IntN(50)))
 	case n < 30:
 		w.command()
 	case n < 40 && w.weigh != 0:
@@ -187,6 +203,36 @@ func (w *world) loaded(ok bool) {
 	}})
 }
 
+// lateTimer fires a timer that was replaced, or never was.
+func (w *world) lateTimer(t ticket, inc incarnation) {
+	if !slices.ContainsFunc(w.armed, func(a actArm) bool { return a.ticket == t }) {
+		w.step(evTimer{ticket: t, inc: inc})
+	}
+}
+
+// handOver lets another program take the machine's place, if it rests.
+func (w *world) handOver() {
+	if !w.m.resting() {
+		return
+	}
+	text, err := json.Marshal(w.m.legacy())
+	var l machineLegacy
+	if err == nil {
+		err = json.Unmarshal(text, &l)
+	}
+	if err != nil {
+		w.fault("%v", err)
+		return
+	}
+	was := w.m.describe()
+	w.m, w.armed = resume(w.m.backoff, l), nil
+	if is := w.m.describe(); is != was {
+		w.fault("handed over it is\n%s, it was\n%s", is, was)
+	}
+	w.handed++
+	w.step(evResumed{})
+}
+
 // weighed answers how the candidate does.
 func (w *world) weighed(well bool) {
 	ev := evWeighed{gen: w.weigh, live: tally{1000, 1}, candidate: tally{100, 0}}
@@ -226,6 +272,8 @@ func (w *world) luck() {
 			w.loaded(true)
 		case w.weigh != 0:
 			w.weighed(true)
+		case w.m.resting() && w.r.IntN(2) == 0:
+			w.handOver()
 		case !w.lucky():
 			if i := w.nextTimer(); i >= 0 {
 				w.fire(w.armed[i])

@@ -1,12 +1,13 @@
 package control
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,13 +29,13 @@ type Conn struct {
 	sending sync.Mutex
 	sendErr error // guarded by sending; see Send
 
-	recv    *bufio.Reader // owned by the caller of Recv
+	rest    []byte // received and not used yet; owned by the caller of Recv
 	skipped atomic.Uint64
 }
 
 // NewConn speaks the contract over any stream, such as one end of net.Pipe.
 func NewConn(c net.Conn) *Conn {
-	return &Conn{conn: c, recv: bufio.NewReader(c)}
+	return &Conn{conn: c}
 }
 
 // Send writes one message. After an error that may have left half a frame in the stream
@@ -70,12 +71,13 @@ func (c *Conn) write(frame []byte) error {
 }
 
 // Recv waits for the next message of a known kind. It returns io.EOF, unwrapped, when
-// the peer closed or died between two frames; any error ends the conversation.
+// the peer closed or died between two frames, and ErrInterrupted after Interrupt; any other
+// error ends the conversation.
 func (c *Conn) Recv() (Message, error) {
 	for {
-		k, body, err := readFrame(c.recv)
-		if err == io.EOF {
-			return nil, io.EOF
+		k, body, err := c.frame()
+		if err == io.EOF || err == ErrInterrupted {
+			return nil, err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("receive from the control socket: %w", err)
@@ -91,33 +93,79 @@ func (c *Conn) Recv() (Message, error) {
 	}
 }
 
-// readFrame returns io.EOF only at the boundary of two frames.
-func readFrame(r *bufio.Reader) (kind, []byte, error) {
-	var head [headSize]byte
-	if n, err := io.ReadFull(r, head[:]); err != nil {
+// frame takes the next frame. It returns io.EOF only at the boundary of two frames, and
+// keeps what it has of one for the next call.
+func (c *Conn) frame() (kind, []byte, error) {
+	if err := c.fill(headSize); err != nil {
 		// A peer that dies with frames of ours unread leaves a reset where others
 		// leave an EOF. What it had sent is delivered before either.
-		if n == 0 && errors.Is(err, syscall.ECONNRESET) {
-			err = io.EOF
+		if len(c.rest) == 0 && (err == io.EOF || errors.Is(err, syscall.ECONNRESET)) {
+			return 0, nil, io.EOF
 		}
-		return 0, nil, err // io.EOF: no byte came; io.ErrUnexpectedEOF: some did
+		return 0, nil, midFrame(err)
 	}
-	size := binary.BigEndian.Uint32(head[:4])
+	size := binary.BigEndian.Uint32(c.rest)
 	if size == 0 {
 		return 0, nil, errors.New("a frame without a kind")
 	}
 	if size > 1+MaxFrame {
 		return 0, nil, fmt.Errorf("a frame of %d bytes, the limit is %d", size-1, MaxFrame)
 	}
-	body := make([]byte, size-1)
-	if _, err := io.ReadFull(r, body); err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF // the head promised more
-		}
-		return 0, nil, err
+	end := headSize - 1 + int(size)
+	if err := c.fill(end); err != nil {
+		return 0, nil, midFrame(err)
 	}
-	return kind(head[4]), body, nil
+	k, body := kind(c.rest[headSize-1]), bytes.Clone(c.rest[headSize:end])
+	c.rest = append(c.rest[:0], c.rest[end:]...)
+	if len(c.rest) == 0 && cap(c.rest) > keptBuffer {
+		c.rest = nil
+	}
+	return k, body, nil
 }
+
+// midFrame names the end of a stream that promised more.
+func midFrame(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// keptBuffer is what an idle connection may keep; almost every frame fits.
+const keptBuffer = 4 << 10
+
+// fill reads until n bytes are there.
+func (c *Conn) fill(n int) error {
+	if n > cap(c.rest) {
+		c.rest = append(make([]byte, 0, max(n, keptBuffer)), c.rest...)
+	}
+	for len(c.rest) < n {
+		got, err := c.conn.Read(c.rest[len(c.rest):cap(c.rest)])
+		c.rest = c.rest[:len(c.rest)+got]
+		switch {
+		case len(c.rest) >= n:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return ErrInterrupted
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrInterrupted is what Recv returns after Interrupt. Nothing is lost by it.
+var ErrInterrupted = errors.New("receiving was interrupted")
+
+// Interrupt ends a Recv that waits, and lets the following ones take what has come already
+// only, until Resume.
+func (c *Conn) Interrupt() error { return c.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// Resume undoes Interrupt.
+func (c *Conn) Resume() error { return c.conn.SetReadDeadline(time.Time{}) }
+
+// Rest is what was received and not used yet. It is for when nobody calls Recv, to be
+// handed with the descriptor to Adopt.
+func (c *Conn) Rest() []byte { return bytes.Clone(c.rest) }
 
 // Skipped counts the frames of kinds this build does not know.
 func (c *Conn) Skipped() uint64 { return c.skipped.Load() }

@@ -1,13 +1,13 @@
 package control
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"reflect"
@@ -17,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 // every message there is; a new one is added here first.
@@ -48,8 +50,16 @@ func frame(k byte, body string) []byte {
 
 // reading is a Conn that has received b and then the end.
 func reading(b []byte) *Conn {
-	return &Conn{recv: bufio.NewReader(bytes.NewReader(b))}
+	return NewConn(received{Reader: bytes.NewReader(b)})
 }
+
+// received is a connection on which bytes have come.
+type received struct {
+	io.Reader
+	net.Conn
+}
+
+func (r received) Read(p []byte) (int, error) { return r.Reader.Read(p) }
 
 func pipe(t *testing.T) (a, b *Conn) {
 	x, y := net.Pipe()
@@ -276,5 +286,111 @@ func TestTheDocumentNamesEveryKind(t *testing.T) {
 				t.Errorf("docs/control.md does not name %s.%s", typ.Name(), name)
 			}
 		}
+	}
+}
+
+// A conversation that is interrupted, wherever that may be, goes on with the same words, here
+// or in the program that adopts its descriptor.
+func TestAConversationIsInterruptedAndAdopted(t *testing.T) {
+	master, end, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end.Close() })
+	sent := []Message{
+		Hello{Version: Version, PID: 7, Build: "b"},
+		Failed{Stage: "build", Err: strings.Repeat("words ", 9000)},
+		Metrics{ID: 3, Data: bytes.Repeat([]byte{1}, 100_000)},
+		Retire{Reason: "tired"},
+	}
+	var stream []byte
+	for _, m := range sent {
+		body, err := encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream = append(stream, frame(byte(m.kind()), string(body))...)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for len(sent) > 0 {
+		if err := master.Interrupt(); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := master.Recv(); err != ErrInterrupted {
+			t.Fatalf("interrupted with nothing whole to read it receives %v, %v", m, err)
+		}
+		switch r.IntN(3) {
+		case 0:
+			master = adopt(t, master)
+		default:
+			if err := master.Resume(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := min(1+r.IntN(20_000), len(stream))
+		if _, err := end.Write(stream[:n]); err != nil {
+			t.Fatal(err)
+		}
+		stream = stream[n:]
+		sent = sent[hears(t, master, sent):]
+	}
+	_ = master.Close()
+}
+
+// hears takes what has come whole and says how many it was.
+func hears(t *testing.T, c *Conn, want []Message) (n int) {
+	t.Helper()
+	if err := c.Interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	// The deadline is over, so this reads what there is only if the kernel is asked first.
+	if err := c.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := c.Recv()
+		if err == ErrInterrupted {
+			return n
+		}
+		if err != nil || n >= len(want) || !reflect.DeepEqual(m, want[n]) {
+			t.Fatalf("message %d is %v, %v", n, m, err)
+		}
+		n++
+	}
+}
+
+// adopt goes on with a conversation as another program would.
+func adopt(t *testing.T, c *Conn) *Conn {
+	t.Helper()
+	fd := -1
+	if err := c.FD(func(n int) { fd, _ = unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, FirstSocketFD) }); err != nil {
+		t.Fatal(err)
+	}
+	rest := c.Rest()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next, err := Adopt(fd, rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func TestAnAnswerIsPutTogetherAcrossPrograms(t *testing.T) {
+	parts := []Metrics{{ID: 1, More: true, Data: []byte("a")}, {ID: 1, More: true, Data: []byte("b")}, {ID: 1, Data: []byte("c")}}
+	var all Assembly
+	for _, part := range parts[:2] {
+		if _, done, err := all.Add(part); done || err != nil {
+			t.Fatal(done, err)
+		}
+	}
+	var next Assembly
+	next.Resume(all.State())
+	if whole, done, err := next.Add(parts[2]); !done || err != nil || string(whole.Data) != "abc" {
+		t.Errorf("the answer is %q, %v, %v", whole.Data, done, err)
+	}
+	if s := next.State(); s != nil {
+		t.Errorf("with nothing open its state is %+v", s)
 	}
 }

@@ -95,6 +95,29 @@ type Assembly struct {
 	whole   []byte
 }
 
+// State is what is there of an answer, for who goes on with the connection in another
+// program; nil if there is nothing.
+func (a *Assembly) State() *Assembled {
+	if !a.open {
+		return nil
+	}
+	return &Assembled{ID: a.id, Refused: a.refused, Data: a.whole}
+}
+
+// Resume goes on from the State of another Assembly.
+func (a *Assembly) Resume(s *Assembled) {
+	if s != nil {
+		*a = Assembly{id: s.ID, open: true, refused: s.Refused, whole: s.Data}
+	}
+}
+
+// Assembled is the State of an Assembly.
+type Assembled struct {
+	ID      uint64
+	Refused bool
+	Data    []byte
+}
+
 // Add takes the next part. done says that whole is a complete answer. A part of another
 // answer while one is open means that the sender gave that one up. An answer that is too
 // long is an error once, and forgotten.

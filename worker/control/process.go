@@ -55,6 +55,31 @@ func fileConn(fd int, name string) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
+// Adopt goes on with a conversation that another program had in this process before it
+// executed this one: on its descriptor, which is taken over, from what it had not used yet.
+func Adopt(fd int, rest []byte) (*Conn, error) {
+	conn, err := fileConn(fd, "master end")
+	if err != nil {
+		return nil, fmt.Errorf("adopt a control socket: %w", err)
+	}
+	c := NewConn(conn)
+	c.rest = rest
+	return c, nil
+}
+
+// FD calls f with the descriptor of the connection.
+func (c *Conn) FD(f func(fd int)) error {
+	sc, ok := c.conn.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("a control connection over a %T has no descriptor", c.conn)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { f(int(fd)) })
+}
+
 // Inherit is the worker's end of Pair: it answers ErrNotWorker when no master started
 // this process, and removes EnvVar in any case. When the master speaks another version
 // of the contract, the master is told so in a Failed before Inherit returns the error.
