@@ -107,46 +107,65 @@ func (x *Executable) Close() error { return x.pin.close() }
 // on what they pass, which for a listener clears O_NONBLOCK on the open file description
 // that all running workers share.
 func (x *Executable) Launch(s Spec) (Process, error) {
-	page, board, err := scoreboard.Create(s.Threads, s.Apps)
+	c := &child{}
+	in, err := c.prepare(s)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.close())
 	}
-	defer board.Close()
-	crash, err := scoreboard.Nameless("ostler-crash")
+	pid, err := x.fork(s, in)
+	in.close()
 	if err != nil {
-		return nil, err
-	}
-	conn, end, err := control.Pair()
-	if err != nil {
-		return nil, errors.Join(err, crash.Close())
-	}
-	defer end.Close()
-	birth, printed, err := newBirth(s.Stdio)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close(), crash.Close())
-	}
-	pid, err := x.fork(s, inherited{printed: printed, conn: end, board: board, crash: crash})
-	closeAll(printed[:])
-	if err != nil {
-		birth.close()
-		return nil, errors.Join(s.explain(x.name, err), conn.Close(), crash.Close())
+		return nil, errors.Join(s.explain(x.name, err), c.close())
 	}
 	// Nobody else waits for our children, so the number still means this process.
-	proc, err := os.FindProcess(pid)
-	if err != nil {
+	if c.proc, err = os.FindProcess(pid); err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		_, _ = syscall.Wait4(pid, nil, 0, nil)
-		birth.close()
-		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), conn.Close(), crash.Close())
+		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), c.close())
 	}
-	return &child{proc: proc, conn: conn, page: page, birth: birth, crash: crash}, nil
+	return c, nil
+}
+
+// prepare makes what connects a process with us, and gives its ends of it.
+func (c *child) prepare(s Spec) (in inherited, err error) {
+	if c.page, c.board, err = scoreboard.Create(s.Threads, s.Apps); err != nil {
+		return in, err
+	}
+	if c.crash, err = scoreboard.Nameless("ostler-crash"); err != nil {
+		return in, err
+	}
+	if c.birth, in.printed, err = newBirth(s.Stdio); err != nil {
+		return in, err
+	}
+	in.board, in.crash = c.board, c.crash
+	c.conn, in.conn, err = control.Pair()
+	if err != nil {
+		in.close()
+	}
+	return in, err
+}
+
+// close gives up what connects us with a process.
+func (c *child) close() error {
+	closeAll([]*os.File{c.board, c.crash})
+	if c.birth != nil {
+		c.birth.close()
+	}
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn.Close()
 }
 
 // inherited is what a process is given at its birth besides the log and the sockets.
 type inherited struct {
-	printed            [2]*os.File // its standard output and error, read by us
-	conn, board, crash *os.File
+	printed      [2]*os.File // its standard output and error, read by us
+	conn         *os.File
+	board, crash *os.File // ours too
 }
+
+// close is for when the process has them, or never will.
+func (in inherited) close() { closeAll([]*os.File{in.printed[0], in.printed[1], in.conn}) }
 
 // explain names the folder too: one that was removed gives the same error as a program
 // that is not there.
@@ -179,12 +198,17 @@ func (x *Executable) fork(s Spec, in inherited) (int, error) {
 		return 0, fds.err
 	}
 	argv := append([]string{fmt.Sprintf("%s: worker %d", x.name, s.Slot)}, x.args...)
-	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Dir:   s.Dir,
-		Env:   environ(s),
-		Files: fds.list,
-		Sys:   attributes(s.Credential),
+	var pid int
+	err = Unheld(func() (err error) {
+		pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{
+			Dir:   s.Dir,
+			Env:   environ(s),
+			Files: fds.list,
+			Sys:   attributes(s.Credential),
+		})
+		return err
 	})
+	return pid, err
 }
 
 // environ adds the worker's share of the CPUs, unless the operator set it. GOMAXPROCS is
@@ -222,6 +246,15 @@ type rawFDs struct {
 	err  error
 }
 
+// number adds a file and says which number it has.
+func (r *rawFDs) number(f *os.File) int {
+	r.file(f)
+	if r.err != nil {
+		return -1
+	}
+	return int(r.list[len(r.list)-1])
+}
+
 func (r *rawFDs) file(f *os.File) {
 	raw, err := f.SyscallConn()
 	if err == nil {
@@ -237,7 +270,8 @@ type child struct {
 	page  *scoreboard.Page
 	birth *birth
 	crash *os.File
-	exit  Exit // where the end of a process cannot be waited for without reaping it
+	board *os.File // page, for a program that takes our place
+	exit  Exit     // where the end of a process cannot be waited for without reaping it
 }
 
 func (c *child) PID() int                 { return c.proc.Pid }
@@ -246,7 +280,7 @@ func (c *child) Page() *scoreboard.Page   { return c.page }
 func (c *child) Signal(s os.Signal) error { return c.proc.Signal(s) }
 
 func (c *child) Words() Words {
-	defer c.crash.Close()
+	defer closeAll([]*os.File{c.crash, c.board})
 	return Words{Printed: strings.TrimSpace(c.birth.words()), Crash: strings.TrimSpace(crashWords(c.crash))}
 }
 

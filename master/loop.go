@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -36,6 +37,9 @@ type loop struct {
 	sockets socketSet
 	outcome *Outcome
 	herald  *herald
+
+	resting  []chan<- struct{} // who wait for the machine to rest
+	freezing *freezing         // nil unless another program is to take over
 
 	loadCtx    context.Context
 	cancelLoad context.CancelFunc
@@ -75,12 +79,16 @@ func (l *loop) run(ctx context.Context) error {
 	if m := l.master.metrics; m != nil {
 		defer m.start()()
 	}
-	l.take(note{ev: evStart{}})
+	if err := l.begin(); err != nil {
+		return err
+	}
 	stop := context.AfterFunc(ctx, func() { l.master.Stop(false) })
 	defer stop()
 	for !l.finished {
 		for _, n := range l.master.mail.take() {
 			l.take(n)
+			l.freezeWhenQuiet()
+			l.tellRest()
 		}
 	}
 	for _, n := range l.master.mail.close() {
@@ -91,6 +99,32 @@ func (l *loop) run(ctx context.Context) error {
 	l.others.Wait()
 	l.log.close()
 	return l.err
+}
+
+// begin starts the first generation, or goes on from where another program stopped.
+func (l *loop) begin() error {
+	legacy := l.master.legacy
+	if legacy == nil {
+		l.take(note{ev: evStart{}})
+		return nil
+	}
+	if err := l.inherit(legacy); err != nil {
+		return fmt.Errorf("take over from the program before: %w", err)
+	}
+	close(l.master.started)
+	l.take(note{ev: evResumed{}})
+	return nil
+}
+
+// tellRest lets those go who waited for the machine to rest.
+func (l *loop) tellRest() {
+	if len(l.resting) == 0 || !l.machine.resting() {
+		return
+	}
+	for _, rests := range l.resting {
+		close(rests)
+	}
+	l.resting = nil
 }
 
 // take brings one note to the machine and does what it says. What comes with the note is
@@ -106,6 +140,18 @@ func (l *loop) take(n note) {
 	case n.pong != nil:
 		close(n.pong)
 		return
+	case n.rest != nil:
+		l.resting = append(l.resting, n.rest)
+		return
+	case n.freeze != nil:
+		l.freeze(n.freeze)
+		return
+	case n.freezeOver != nil:
+		l.giveUpFreezing(n.freezeOver)
+		return
+	case n.paused != nil:
+		l.paused(n.paused)
+		return
 	}
 	switch ev := n.ev.(type) {
 	case evLoaded:
@@ -115,6 +161,8 @@ func (l *loop) take(n note) {
 		l.sweep()
 	case evSpawned:
 		l.procs[ev.inc].proc = n.proc
+	case evClosed:
+		l.quiet(ev.inc)
 	case evExited:
 		ev.exit = l.procs[ev.inc].proc.Reap()
 		n.ev = ev

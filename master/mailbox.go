@@ -1,6 +1,10 @@
 package master
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/seed17661985/ostler/worker/control"
+)
 
 // note is an event on its way to the loop, with what only the loop may hold.
 type note struct {
@@ -14,6 +18,18 @@ type note struct {
 	question *question
 	complain error
 	pong     chan<- struct{} // nor here: closed when the loop has come this far
+
+	// Nor here: another program is to take the master's place.
+	rest       chan<- struct{} // closed when the machine rests
+	freeze     *freezing
+	freezeOver *freezing // it has lasted too long
+	paused     *paused
+}
+
+// paused says that a process is not heard any more, and what is there of its answer.
+type paused struct {
+	inc    incarnation
+	answer *control.Assembled
 }
 
 // credit bounds how many notes about one worker's words may be on their way: a worker

@@ -59,6 +59,8 @@ type Master struct {
 	started chan struct{} // closed by loop
 	done    chan struct{} // closed by Run
 
+	legacy *loopLegacy // nil unless another program was the master of this process before
+
 	running atomic.Bool
 	callers atomic.Uint64
 	view    atomic.Pointer[view] // written by loop, read by anyone

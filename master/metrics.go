@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed17661985/ostler/worker/control"
@@ -46,6 +47,8 @@ type metrics struct {
 	inbox *queue[metricsNote] // in front of it
 	ended chan struct{}       // closed when nobody reads inbox any more
 
+	asked atomic.Uint64 // the last question, for a program that takes our place
+
 	// Owned by its goroutine.
 	known   map[incarnation]*answering
 	last    uint64                   // question
@@ -66,6 +69,8 @@ type metricsNote struct {
 	from   askable // of answer and gone
 	credit credit  // of answer
 	clock  uint64  // the question that time is over for; of the clock
+
+	flushed chan<- struct{} // closed when it is taken
 }
 
 // question goes to the loop and comes back with who was asked.
@@ -143,23 +148,53 @@ func (m *Master) GatherMetrics(ctx context.Context) {
 	}
 }
 
-// listener gives what hear does with a process's answers, part by part.
-func (m *metrics) listener(from askable) func(control.Metrics) {
-	var whole control.Assembly
-	open := make(credit, answerCredit)
-	return func(part control.Metrics) {
-		if m == nil {
-			return
-		}
-		answer, done, err := whole.Add(part)
-		if err != nil {
-			m.loop.post(note{complain: fmt.Errorf("worker %d: %w", from.slot, err)})
-		}
-		if done {
-			open.take()
-			m.inbox.post(metricsNote{answer: &answer, from: from, credit: open})
-		}
+// answers is what the hearer of a process does with its answers, part by part. It is nil if
+// nobody asked.
+type answers struct {
+	metrics *metrics
+	from    askable
+	whole   control.Assembly
+	open    credit
+}
+
+// listener goes on with an answer of which a part is there already.
+func (m *metrics) listener(from askable, part *control.Assembled) *answers {
+	if m == nil {
+		return nil
 	}
+	a := &answers{metrics: m, from: from, open: make(credit, answerCredit)}
+	a.whole.Resume(part)
+	return a
+}
+
+func (a *answers) take(part control.Metrics) {
+	if a == nil {
+		return
+	}
+	answer, done, err := a.whole.Add(part)
+	if err != nil {
+		a.metrics.loop.post(note{complain: fmt.Errorf("worker %d: %w", a.from.slot, err)})
+	}
+	if done {
+		a.open.take()
+		a.metrics.inbox.post(metricsNote{answer: &answer, from: a.from, credit: a.open})
+	}
+}
+
+func (a *answers) state() *control.Assembled {
+	if a == nil {
+		return nil
+	}
+	return a.whole.State()
+}
+
+// flush gives what is closed when all that came before is stored.
+func (m *metrics) flush() <-chan struct{} {
+	done := make(chan struct{})
+	if m == nil || !m.inbox.post(metricsNote{flushed: done}) {
+		close(done)
+	}
+	return done
 }
 
 // gone is posted after everything the process said.
@@ -171,6 +206,8 @@ func (m *metrics) gone(inc incarnation) {
 
 func (m *metrics) take(n metricsNote) {
 	switch {
+	case n.flushed != nil:
+		close(n.flushed)
 	case n.asker != nil:
 		m.askers = append(m.askers, n.asker)
 		m.ask()
@@ -196,6 +233,7 @@ func (m *metrics) ask() {
 		return
 	}
 	m.last++
+	m.asked.Store(m.last)
 	m.open, m.waiting = true, nil
 	q := &question{id: m.last, except: make(map[incarnation]struct{})}
 	for inc, a := range m.known {

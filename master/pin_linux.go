@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // pin holds a program by an open descriptor.
@@ -46,3 +47,12 @@ func (p pin) path() string {
 }
 
 func (p pin) close() error { return p.file.Close() }
+
+// keep names the descriptor for a program that takes our place.
+func (p pin) keep(fds *rawFDs) int { return fds.number(p.file) }
+
+// adoptPin takes the descriptor over from the program before.
+func adoptPin(fd int, name string) pin {
+	syscall.CloseOnExec(fd)
+	return pin{os.NewFile(uintptr(fd), name)}
+}

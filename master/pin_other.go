@@ -17,3 +17,8 @@ func (p pin) place(*rawFDs) string { return p.name }
 func (p pin) path() string { return p.name }
 
 func (p pin) close() error { return nil }
+
+// keep and adoptPin are for a program that takes our place, which this system cannot do.
+func (p pin) keep(*rawFDs) int { return -1 }
+
+func adoptPin(_ int, name string) pin { return pin{name: name} }

@@ -11,17 +11,39 @@ type Progress struct {
 }
 
 // herald takes the loop's news to whoever listens, who may be slow.
-type herald struct{ news *queue[Progress] }
+type herald struct{ news *queue[heraldNote] }
 
-func newHerald() *herald { return &herald{newQueue[Progress]()} }
+// heraldNote is something to tell, or the question whether all before it was told.
+type heraldNote struct {
+	Progress
+	told chan<- struct{}
+}
 
-func (h *herald) post(p Progress) { h.news.post(p) }
+func newHerald() *herald { return &herald{newQueue[heraldNote]()} }
+
+func (h *herald) post(p Progress) { h.news.post(heraldNote{Progress: p}) }
+
+// flush gives what is closed when all that was posted is told.
+func (h *herald) flush() <-chan struct{} {
+	told := make(chan struct{})
+	if !h.news.post(heraldNote{told: told}) {
+		close(told)
+	}
+	return told
+}
 
 // start begins to tell, until the function it returns is called; what was posted before is
 // told then.
 func (h *herald) start(tell func(Progress)) (stop func()) {
 	if tell == nil {
 		tell = func(Progress) {}
+	}
+	take := func(n heraldNote) {
+		if n.told != nil {
+			close(n.told)
+			return
+		}
+		tell(n.Progress)
 	}
 	quit := make(chan struct{})
 	var telling sync.WaitGroup
@@ -31,8 +53,8 @@ func (h *herald) start(tell func(Progress)) (stop func()) {
 			case <-quit:
 				return
 			case <-h.news.wake:
-				for _, p := range h.news.grab() {
-					tell(p)
+				for _, n := range h.news.grab() {
+					take(n)
 				}
 			}
 		}
@@ -40,8 +62,8 @@ func (h *herald) start(tell func(Progress)) (stop func()) {
 	return func() {
 		close(quit)
 		telling.Wait()
-		for _, p := range h.news.close() {
-			tell(p)
+		for _, n := range h.news.close() {
+			take(n)
 		}
 	}
 }

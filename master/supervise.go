@@ -26,26 +26,48 @@ type running struct {
 	inc  incarnation
 	slot int
 	gen  int
-	apps []stats.App          // of its plan
-	dir  string               // likewise
-	proc Process              // nil until evSpawned
-	out  chan control.Message // read by the writer; closed when it is buried
+	apps []stats.App   // of its plan
+	dir  string        // likewise
+	proc Process       // nil until evSpawned
+	out  chan outgoing // read by the writer; closed when it is buried
+
+	// While another program is to take over.
+	resume chan struct{} // to the hearer that paused; has room for one
+	paused bool
+	answer *control.Assembled // what the hearer had of one
+}
+
+// outgoing is a frame to write, or the question whether all before it were written.
+type outgoing struct {
+	message control.Message
+	written chan<- struct{}
 }
 
 // say queues a frame. A worker that let so many wait will not read this one either; its
 // timer is running.
 func (r *running) say(m control.Message) {
 	select {
-	case r.out <- m:
+	case r.out <- outgoing{message: m}:
 	default:
 	}
+}
+
+// flush gives what is closed when all that was said is written. A queue that is full is not
+// waited for: then it stays open.
+func (r *running) flush() <-chan struct{} {
+	written := make(chan struct{})
+	select {
+	case r.out <- outgoing{written: written}:
+	default:
+	}
+	return written
 }
 
 // spawn launches a process on a goroutine of its own, because a fork takes milliseconds
 // and an exec on a slow disk any time.
 func (l *loop) spawn(a actSpawn) {
 	g := l.gens[a.gen]
-	r := &running{inc: a.inc, slot: a.slot, gen: a.gen, apps: g.plan.Apps, dir: g.plan.Dir, out: make(chan control.Message, outbox)}
+	r := newRunning(a.inc, a.slot, a.gen, g.plan)
 	l.procs[a.inc] = r
 	spec := Spec{
 		Slot: a.slot, Generation: a.gen,
@@ -55,7 +77,7 @@ func (l *loop) spawn(a actSpawn) {
 	for _, b := range g.sockets {
 		spec.Sockets = append(spec.Sockets, b.FD())
 	}
-	mail, tell := l.master.mail, l.master.metrics.listener(askable(a))
+	mail := l.master.mail
 	l.others.Go(func() {
 		proc, err := g.launcher.Launch(spec)
 		if err != nil {
@@ -63,20 +85,32 @@ func (l *loop) spawn(a actSpawn) {
 			return
 		}
 		mail.post(note{ev: evSpawned{a.inc, proc.PID()}, proc: proc})
-		l.others.Go(func() { write(proc.Conn(), r.out) })
-		supervise(mail, a.inc, proc, tell)
+		l.attend(r, proc)
 	})
+}
+
+func newRunning(inc incarnation, slot, gen int, p Plan) *running {
+	return &running{
+		inc: inc, slot: slot, gen: gen, apps: p.Apps, dir: p.Dir,
+		out: make(chan outgoing, outbox), resume: make(chan struct{}, 1),
+	}
+}
+
+// attend speaks with a process until it is gone.
+func (l *loop) attend(r *running, proc Process) {
+	l.others.Go(func() { write(proc.Conn(), r.out) })
+	answers := l.master.metrics.listener(askable{r.inc, r.slot, r.gen}, r.answer)
+	supervise(proc, &hearer{mail: l.master.mail, inc: r.inc, conn: proc.Conn(), answers: answers, resume: r.resume})
 }
 
 // supervise reports all a process says and then its end, in this order: an end that
 // overtook the reason for it would leave the operator with a status code. The loop reaps
 // it, for as long as it is not told, the process is not gone.
-func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.Metrics)) {
-	conn := proc.Conn()
+func supervise(proc Process, h *hearer) {
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		hear(mail, inc, conn, tell)
+		h.hear()
 	}()
 	proc.Wait()
 	words := proc.Words()
@@ -86,30 +120,43 @@ func supervise(mail *mailbox, inc incarnation, proc Process, tell func(control.M
 	case <-heard:
 	case <-patience.C:
 	}
-	_ = conn.Close() // nothing depends on it any more
+	_ = h.conn.Close() // nothing depends on it any more
 	<-heard
-	mail.post(note{ev: evExited{inc: inc, words: words}})
+	h.mail.post(note{ev: evExited{inc: h.inc, words: words}})
+}
+
+// hearer reads the words of one process.
+type hearer struct {
+	mail    *mailbox
+	inc     incarnation
+	conn    *control.Conn
+	answers *answers
+	resume  <-chan struct{} // ends a pause
 }
 
 // hear posts what a worker says until its connection ends. The credits come back, because
 // the loop goes on at least until the exit was posted, which waits for this.
-func hear(mail *mailbox, inc incarnation, conn *control.Conn, tell func(control.Metrics)) {
+func (h *hearer) hear() {
 	open := newCredit()
 	for {
-		m, err := conn.Recv()
-		if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
-			mail.post(note{ev: evClosed{inc, nil}})
+		m, err := h.conn.Recv()
+		switch {
+		case err == control.ErrInterrupted:
+			h.mail.post(note{paused: &paused{h.inc, h.answers.state()}})
+			<-h.resume
+			continue
+		case err == io.EOF || errors.Is(err, syscall.ECONNRESET):
+			h.mail.post(note{ev: evClosed{h.inc, nil}})
 			return
-		}
-		if err != nil {
-			mail.post(note{ev: evClosed{inc, err}})
+		case err != nil:
+			h.mail.post(note{ev: evClosed{h.inc, err}})
 			return
 		}
 		if part, ok := m.(control.Metrics); ok {
-			tell(part)
-		} else if ev := said(inc, m); ev != nil {
+			h.answers.take(part)
+		} else if ev := said(h.inc, m); ev != nil {
 			open.take()
-			mail.post(note{ev: ev, credit: open})
+			h.mail.post(note{ev: ev, credit: open})
 		}
 	}
 }
@@ -133,16 +180,23 @@ func said(inc incarnation, m control.Message) event {
 // write sends what the loop has to say. It closes a connection that does not take it:
 // the reader then reports the end, and the machine limits the worker's time. If the worker
 // has closed it, the reader comes to that end by itself, after the worker's last words.
-func write(conn *control.Conn, out <-chan control.Message) {
-	for m := range out {
-		if err := conn.Send(m); err != nil {
+func write(conn *control.Conn, out <-chan outgoing) {
+	for o := range out {
+		if o.written != nil {
+			close(o.written)
+			continue
+		}
+		if err := conn.Send(o.message); err != nil {
 			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 				_ = conn.Close()
 			}
 			break
 		}
 	}
-	for range out { // until it is buried
+	for o := range out { // until it is buried
+		if o.written != nil {
+			close(o.written) // there is nobody to write to
+		}
 	}
 }
 
@@ -192,6 +246,7 @@ func (l *loop) tally(gen int) tally {
 func (l *loop) bury(a actBury) {
 	r := l.procs[a.inc]
 	delete(l.procs, a.inc)
+	l.quiet(a.inc)
 	close(r.out)
 	l.master.metrics.gone(a.inc)
 	if r.proc == nil {

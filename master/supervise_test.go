@@ -25,9 +25,9 @@ func TestAWordToAWorkerThatLeftCostsNoneOfItsLast(t *testing.T) {
 	}
 	_ = worker.Close()
 
-	out := make(chan control.Message, 2)
-	out <- control.Reopen{}
-	out <- control.Reopen{}
+	out := make(chan outgoing, 2)
+	out <- outgoing{message: control.Reopen{}}
+	out <- outgoing{message: control.Reopen{}}
 	close(out)
 	write(conn, out)
 	if m, err := conn.Recv(); err != nil || m != (control.Retire{Reason: "last word"}) {

@@ -50,6 +50,11 @@ func Create(slots, apps int) (*Page, *os.File, error) {
 // long as its numbers of slots and apps demand. It closes f in any case.
 func Open(f *os.File) (*Page, error) {
 	defer f.Close()
+	return View(f)
+}
+
+// View is Open without the closing.
+func View(f *os.File) (*Page, error) {
 	e, err := inspect(f)
 	if err != nil {
 		return nil, fmt.Errorf("open the scoreboard: %w", err)
