@@ -4,16 +4,28 @@ package master
 
 import "errors"
 
-// CanExec: here the master stays the program it was started as.
-const CanExec = false
+var errNoExec = errors.New("this system cannot put another program in the place of the master without losing a signal")
 
-// HoldsSignals is for systems that CanExec.
-func HoldsSignals() bool { return false }
+// Keeper keeps signals, which needs Linux.
+type Keeper struct{ PID int }
 
-// Unheld calls f: nothing is ever held back here.
-func Unheld(f func() error) error { return f() }
+// KeepSignals always fails here: the master stays the program it was started as.
+func KeepSignals() (*Keeper, error) { return nil, errNoExec }
+
+// Release is for a Keeper there never is.
+func (*Keeper) Release() {}
+
+// FD likewise.
+func (*Keeper) FD() int { return -1 }
+
+// ReapKeeper likewise.
+func ReapKeeper(int) {}
+
+// IsKeeper likewise.
+func IsKeeper() bool { return false }
+
+// RunKeeper likewise.
+func RunKeeper() {}
 
 // Exec always fails here.
-func Exec(string, []string, []string, []int) error {
-	return errors.New("this system cannot put another program in the place of the master")
-}
+func Exec(string, []string, []string, []int) error { return errNoExec }

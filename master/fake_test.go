@@ -108,6 +108,7 @@ func (p *fakeProcess) Page() *scoreboard.Page { return p.page }
 func (p *fakeProcess) Wait()                  { <-p.exited }
 func (p *fakeProcess) Words() Words           { return p.words }
 func (p *fakeProcess) Reap() Exit             { return p.exit }
+func (p *fakeProcess) Close() error           { return p.master.Close() }
 
 func (p *fakeProcess) Signal(s os.Signal) error {
 	switch s {

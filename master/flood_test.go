@@ -20,7 +20,7 @@ func TestAWorkerThatFloodsWaitsForTheLoop(t *testing.T) {
 		conn, mail := control.NewConn(a), newMailbox()
 		go flood(control.NewConn(b))
 		ended := make(chan struct{})
-		go func() { (&hearer{mail: mail, inc: 1, conn: conn}).hear(); close(ended) }()
+		go func() { (&hearer{mail: mail, inc: 1, conn: conn, gone: make(chan struct{})}).hear(); close(ended) }()
 		synctest.Wait()
 		notes := mail.take()
 		if len(notes) != frameCredit {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// errRestless is why a master cannot be handed over now: something has just begun.
-var errRestless = errors.New("something is starting or ending: it cannot be handed over at this moment")
+// ErrRestless is why a master cannot be handed over now: something has just begun. It can
+// be tried again.
+var ErrRestless = errors.New("something is starting or ending: it cannot be handed over at this moment")
 
 // freezeLimit is how long the goroutines beside the loop may take to come to rest.
 const freezeLimit = 2 * time.Second
@@ -80,7 +81,7 @@ func (m *Master) Freeze(ctx context.Context) (*Frozen, error) {
 // freeze asks the hearers to stop after what has come whole.
 func (l *loop) freeze(f *freezing) {
 	if l.freezing != nil || !l.machine.resting() {
-		f.reply <- frozen{err: errRestless}
+		f.reply <- frozen{err: ErrRestless}
 		return
 	}
 	l.freezing = f
@@ -131,7 +132,7 @@ func (l *loop) freezeWhenQuiet() {
 // standStill brings to an end what others do for the loop, and describes what is left.
 func (l *loop) standStill() (*Frozen, error) {
 	if !l.machine.resting() {
-		return nil, errRestless
+		return nil, ErrRestless
 	}
 	limit := time.NewTimer(freezeLimit)
 	defer limit.Stop()
@@ -172,7 +173,7 @@ func (l *loop) giveUpFreezing(f *freezing) {
 	if l.freezing != f {
 		return
 	}
-	f.reply <- frozen{err: errRestless}
+	f.reply <- frozen{err: ErrRestless}
 	for inc := range f.waiting {
 		_ = l.procs[inc].proc.Conn().Resume()
 	}

@@ -70,7 +70,7 @@ func TestAMasterThatReloadsIsNotFrozen(t *testing.T) {
 			_, err = i.Freeze(t.Context())
 		}
 	})
-	if err != errRestless {
+	if err != ErrRestless {
 		t.Errorf("in a reload: %v", err)
 	}
 }

@@ -37,7 +37,7 @@ type Launcher interface {
 }
 
 // Process is a launched worker. Signal and Wait act on this very process, never on
-// another one that was given its number. Wait, Words and Reap are called once each, in this
+// another one that was given its number. Wait, Words, Reap and Close are called once each, in this
 // order.
 type Process interface {
 	PID() int
@@ -48,6 +48,7 @@ type Process interface {
 	Wait() // returns when it has ended; its number stays taken until Reap
 	Words() Words
 	Reap() Exit
+	Close() error // gives up the connection
 }
 
 // Words are what a process left that can tell why it ended.
@@ -110,18 +111,18 @@ func (x *Executable) Launch(s Spec) (Process, error) {
 	c := &child{}
 	in, err := c.prepare(s)
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.Close())
 	}
 	pid, err := x.fork(s, in)
 	in.close()
 	if err != nil {
-		return nil, errors.Join(s.explain(x.name, err), c.close())
+		return nil, errors.Join(s.explain(x.name, err), c.Close())
 	}
 	// Nobody else waits for our children, so the number still means this process.
 	if c.proc, err = os.FindProcess(pid); err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		_, _ = syscall.Wait4(pid, nil, 0, nil)
-		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), c.close())
+		return nil, errors.Join(fmt.Errorf("launch %s: %w", x.name, err), c.Close())
 	}
 	return c, nil
 }
@@ -145,8 +146,8 @@ func (c *child) prepare(s Spec) (in inherited, err error) {
 	return in, err
 }
 
-// close gives up what connects us with a process.
-func (c *child) close() error {
+// Close gives up what connects us with a process.
+func (c *child) Close() error {
 	closeAll([]*os.File{c.board, c.crash})
 	if c.birth != nil {
 		c.birth.close()
@@ -198,17 +199,12 @@ func (x *Executable) fork(s Spec, in inherited) (int, error) {
 		return 0, fds.err
 	}
 	argv := append([]string{fmt.Sprintf("%s: worker %d", x.name, s.Slot)}, x.args...)
-	var pid int
-	err = Unheld(func() (err error) {
-		pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{
-			Dir:   s.Dir,
-			Env:   environ(s),
-			Files: fds.list,
-			Sys:   attributes(s.Credential),
-		})
-		return err
+	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Dir:   s.Dir,
+		Env:   environ(s),
+		Files: fds.list,
+		Sys:   attributes(s.Credential),
 	})
-	return pid, err
 }
 
 // environ adds the worker's share of the CPUs, unless the operator set it. GOMAXPROCS is
@@ -280,7 +276,6 @@ func (c *child) Page() *scoreboard.Page   { return c.page }
 func (c *child) Signal(s os.Signal) error { return c.proc.Signal(s) }
 
 func (c *child) Words() Words {
-	defer closeAll([]*os.File{c.crash, c.board})
 	return Words{Printed: strings.TrimSpace(c.birth.words()), Crash: strings.TrimSpace(crashWords(c.crash))}
 }
 

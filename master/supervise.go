@@ -100,7 +100,7 @@ func newRunning(inc incarnation, slot, gen int, p Plan) *running {
 func (l *loop) attend(r *running, proc Process) {
 	l.others.Go(func() { write(proc.Conn(), r.out) })
 	answers := l.master.metrics.listener(askable{r.inc, r.slot, r.gen}, r.answer)
-	supervise(proc, &hearer{mail: l.master.mail, inc: r.inc, conn: proc.Conn(), answers: answers, resume: r.resume})
+	supervise(proc, &hearer{mail: l.master.mail, inc: r.inc, conn: proc.Conn(), answers: answers, resume: r.resume, gone: make(chan struct{})})
 }
 
 // supervise reports all a process says and then its end, in this order: an end that
@@ -120,7 +120,7 @@ func supervise(proc Process, h *hearer) {
 	case <-heard:
 	case <-patience.C:
 	}
-	_ = h.conn.Close() // nothing depends on it any more
+	h.giveUp()
 	<-heard
 	h.mail.post(note{ev: evExited{inc: h.inc, words: words}})
 }
@@ -132,6 +132,14 @@ type hearer struct {
 	conn    *control.Conn
 	answers *answers
 	resume  <-chan struct{} // ends a pause
+	gone    chan struct{}   // closed by giveUp
+}
+
+// giveUp ends the hearing. The connection stays open: should another program take over just
+// now, it looks for the last words itself.
+func (h *hearer) giveUp() {
+	close(h.gone)
+	_ = h.conn.Interrupt()
 }
 
 // hear posts what a worker says until its connection ends. The credits come back, because
@@ -141,10 +149,11 @@ func (h *hearer) hear() {
 	for {
 		m, err := h.conn.Recv()
 		switch {
-		case err == control.ErrInterrupted:
-			h.mail.post(note{paused: &paused{h.inc, h.answers.state()}})
-			<-h.resume
+		case err == control.ErrInterrupted && h.pause():
 			continue
+		case err == control.ErrInterrupted:
+			h.mail.post(note{ev: evClosed{h.inc, nil}})
+			return
 		case err == io.EOF || errors.Is(err, syscall.ECONNRESET):
 			h.mail.post(note{ev: evClosed{h.inc, nil}})
 			return
@@ -158,6 +167,22 @@ func (h *hearer) hear() {
 			open.take()
 			h.mail.post(note{ev: ev, credit: open})
 		}
+	}
+}
+
+// pause reports whether to go on after it.
+func (h *hearer) pause() bool {
+	select {
+	case <-h.gone:
+		return false
+	default:
+	}
+	h.mail.post(note{paused: &paused{h.inc, h.answers.state()}})
+	select {
+	case <-h.resume:
+		return true
+	case <-h.gone:
+		return false
 	}
 }
 
@@ -252,6 +277,7 @@ func (l *loop) bury(a actBury) {
 	if r.proc == nil {
 		return // it never was
 	}
+	defer r.proc.Close()
 	n := r.proc.Page().Numbers()
 	l.gens[r.gen].spent = l.gens[r.gen].spent.plus(n.Total)
 	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(n.Total, n.Rows).PlusApps(r.apps, n.Apps)

@@ -198,7 +198,10 @@ func TestAppCountersAreExactOverReloadsAndKills(t *testing.T) {
 			killHeard(t, i, addr, round%4, float64(answered))
 		}
 	}
-	i.Until("everything is told", func() bool { return look(t, i, addr)["app_hits_total"] >= float64(answered) })
+	i.Until("everything is told, and the workers of the last reload are gone", func() bool {
+		s := look(t, i, addr)
+		return s["app_hits_total"] >= float64(answered) && s["ostler_app_metrics_workers"] == 4
+	})
 	stop()
 	s := look(t, i, addr)
 	for _, name := range []string{"app_hits_total", "app_took_seconds_count", `app_took_seconds_bucket{le="0.005"}`} {

@@ -44,7 +44,7 @@ func TestAStopIsAnsweredBeforeTheEnd(t *testing.T) {
 		close(ended)
 		go func() {
 			defer close(over)
-			endControl(srv, commands)
+			_ = endControl(t.Context(), srv, commands)
 		}()
 		<-time.After(time.Hour)
 		select {

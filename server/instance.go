@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/seed17661985/ostler/master"
@@ -30,6 +32,10 @@ type instance struct {
 
 	// Written by the goroutine that waits for the start; read when it has ended.
 	unannounced error
+
+	metrics    *fleetMetrics
+	watch      fileWatch
+	succession succession
 }
 
 // runMaster is the life of a master. What is opened here is closed in the
@@ -40,51 +46,81 @@ type instance struct {
 //  3. master.Run: application sockets, workers, reloads, until the last worker is gone
 //  4. the commands that wait for the end are let go when everything is removed
 func runMaster(ctx context.Context, s statement, o Options) (err error) {
-	first, err := makePlan(s)
-	if err != nil {
-		return &usageError{err}
-	}
-	st, err := openSite(s.Config)
+	i, err := newInstance(s, o)
 	if err != nil {
 		return err
-	}
-	if os.Geteuid() == 0 && s.Config.UID == "" {
-		st.log.Warn("handlers run as root: set uid and gid")
 	}
 	commands := &waiting{}
 	if !o.exits {
 		defer commands.release()
 	}
-	i := &instance{site: st, opts: o, first: &first}
 	defer func() {
-		closed := st.close() // it waits for the writer of unannounced
+		closed := i.close() // it waits for the writer of unannounced
 		err = errors.Join(err, closed, i.unannounced)
 	}()
-	counted := newFleetMetrics(i.cfg)
-	i.master = master.New(master.Options{
-		Load:    i.load,
-		Log:     i.log,
-		Vacuum:  i.cfg.Vacuum,
-		Stdio:   i.stdio(),
-		Version: Version, ConfigFile: s.Config.File,
-		Metrics: counted.asStore(),
-	})
 	ended := make(chan struct{})
-	closeControl, err := i.openControl(ctx, commands, ended)
-	if err != nil {
+	end := sync.OnceFunc(func() { close(ended) })
+	defer end()
+	if err := i.openControl(ctx, commands, ended); err != nil {
 		return err
 	}
-	defer func() {
-		close(ended)
-		closeControl()
-	}()
-	if err := i.openStats(ctx, i.master, counted.gatherer(i.master)); err != nil {
+	if err := i.openStats(ctx, i.master, i.metrics.gatherer(i.master)); err != nil {
 		return err
 	}
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	i.watch(watch)
+	i.start(watch)
 	return i.master.Run(ctx)
+}
+
+// newInstance takes what a master needs of the machine, or takes it over.
+func newInstance(s statement, o Options) (*instance, error) {
+	i := &instance{opts: o, succession: newSuccession()}
+	if o.legacy == nil {
+		first, err := makePlan(s)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		i.first = &first
+	}
+	st, err := openSite(s.Config, o.legacy)
+	if err != nil {
+		return nil, err
+	}
+	i.site = st
+	if os.Geteuid() == 0 && s.Config.UID == "" && o.legacy == nil {
+		st.log.Warn("handlers run as root: set uid and gid")
+	}
+	if err := i.makeMaster(s.Config.File); err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	return i, nil
+}
+
+func (i *instance) makeMaster(file string) (err error) {
+	i.metrics = newFleetMetrics(i.cfg)
+	options := master.Options{
+		Load:     i.load,
+		Log:      i.log,
+		Vacuum:   i.cfg.Vacuum,
+		Stdio:    i.stdio(),
+		Progress: i.onProgress,
+		Version:  Version, ConfigFile: file,
+		Metrics: i.metrics.asStore(),
+	}
+	if i.left == nil {
+		i.master = master.New(options)
+		return nil
+	}
+	i.master, err = master.Resume(options, i.left.Master)
+	return err
+}
+
+// onProgress is master.Options.Progress.
+func (i *instance) onProgress(p master.Progress) {
+	if p.Outcome != nil && p.Outcome.Live() {
+		i.succession.wish()
+	}
 }
 
 // stdio is what the workers get as standard output and error.
@@ -95,17 +131,26 @@ func (i *instance) stdio() [2]*os.File {
 	return [2]*os.File{i.out.file, i.out.file}
 }
 
-// watch starts the goroutines that turn the outside world into calls of the
+// start begins the goroutines that turn the outside world into calls of the
 // master.
-func (i *instance) watch(ctx context.Context) {
+func (i *instance) start(ctx context.Context) {
+	announced := make(chan struct{})
 	i.serving.Go(func() {
+		defer close(announced)
 		select {
 		case <-ctx.Done():
 		case <-i.master.Started():
+			if i.left != nil {
+				return // the program before did
+			}
 			if i.unannounced = i.announce(i.opts.Ready); i.unannounced != nil {
 				i.master.Stop(false)
 			}
 		}
+	})
+	i.serving.Go(func() {
+		<-announced
+		i.succeed(ctx)
 	})
 	i.serving.Go(func() {
 		for {
@@ -117,44 +162,47 @@ func (i *instance) watch(ctx context.Context) {
 			}
 		}
 	})
-	if len(i.cfg.TouchReload) == 0 {
-		return
-	}
 	files := newTouchFiles(i.cfg.TouchReload)
-	i.serving.Go(func() {
-		files.watch(ctx, func(paths []string) {
-			i.log.Info("reload asked for", "touched", paths)
-			i.master.RequestReload()
-		})
-	})
+	if i.left != nil {
+		files.inherit(i.left.Touched)
+	}
+	i.watch = fileWatch{files: files, changed: func(paths []string) {
+		i.log.Info("reload asked for", "touched", paths)
+		i.master.RequestReload()
+	}}
+	i.watch.begin(ctx, &i.serving)
 }
 
 // openControl binds and serves the control socket.
-func (i *instance) openControl(ctx context.Context, commands *waiting, ended <-chan struct{}) (closeServer func(), err error) {
+func (i *instance) openControl(ctx context.Context, commands *waiting, ended <-chan struct{}) error {
 	addr := config.Address{Network: "unix", Addr: controlPath(i.cfg)}
 	if i.cfg.Control.IsZero() {
 		if err := privateFolder(filepath.Dir(addr.Addr)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	ln, err := i.bind(ctx, operatorSocket("control", addr, 0o600))
-	if err != nil {
-		return nil, err
-	}
 	c := &ctl{reload: i.master.Reload, request: i.master.RequestReload, stop: i.master.Stop, snapshot: i.master.Snapshot, ended: ended, commands: commands, log: i.log}
-	srv := c.server()
-	i.serving.Go(func() { _ = srv.Serve(ownersOnly{Listener: ln, log: i.log}) })
-	return func() { endControl(srv, commands) }, nil
+	return i.open(ctx, "control", operatorSocket("control", addr, 0o600), func(ln net.Listener) (endFunc, func()) {
+		srv := c.server()
+		served := make(chan struct{})
+		i.serving.Go(func() {
+			defer close(served)
+			_ = srv.Serve(ownersOnly{Listener: ln, log: i.log})
+		})
+		end := func(ctx context.Context) error {
+			err := endControl(ctx, srv, commands)
+			<-served
+			return err
+		}
+		return end, func() { _ = srv.Close() }
+	})
 }
 
 // endControl returns when the commands that wait for the end are answered.
-func endControl(srv *http.Server, commands *waiting) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
-	defer cancel()
-	if srv.Shutdown(ctx) != nil {
-		_ = srv.Close()
-	}
+func endControl(ctx context.Context, srv *http.Server, commands *waiting) error {
+	err := srv.Shutdown(ctx)
 	commands.answers.Wait() // each is one write into an empty socket
+	return err
 }
 
 // reopenLogs follows logrotate: first the master, so that a file of the right

@@ -46,6 +46,7 @@ func (i *instance) planWith(ctx context.Context, exe *master.Executable) (master
 	if err != nil {
 		return master.Plan{}, err
 	}
+	i.succession.newest.Store(&candidate{other: !isThisProgram(exe.Path()), legacy: s.Legacy})
 	if err := needRestart(i.cfg, s.Config); err != nil {
 		return master.Plan{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/worker"
 	"github.com/seed17661985/ostler/worker/control"
@@ -19,9 +20,15 @@ import (
 // is the master, its workers and the operator's command; Main finds out which,
 // and ends the process with the exit code of the README.
 func Main(apps ...App) {
+	if master.IsKeeper() {
+		master.RunKeeper()
+		os.Exit(exitOK)
+	}
 	err := runWorker(apps)
 	var told *worker.FailedError
 	switch {
+	case errors.Is(err, control.ErrNotWorker) && succeeds():
+		err = takeOver(context.Background(), apps)
 	case errors.Is(err, control.ErrNotWorker):
 		err = Command(context.Background(), os.Args, apps...)
 	case errors.As(err, &told):
@@ -61,16 +68,17 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 	if err := settle(s.Config); err != nil {
 		return 0, err
 	}
-	signals, ignore := masterSignals()
-	defer ignore()
+	signals := newSignalSource()
+	defer signals.end()
 	return 0, Run(ctx, Options{
 		Config:     s.Config.File,
 		Apps:       apps,
 		Executable: executable,
-		Signals:    signals,
+		Signals:    signals.all,
 		Ready:      func(pid int) { daemon.tell(outcome{PID: pid}) },
 		exits:      true,
 		self:       true,
+		source:     signals,
 	})
 }
 

@@ -20,8 +20,9 @@ const patience = 30 * time.Second
 // A TERM that comes while the work of a storm of other signals is behind is not
 // dropped.
 func TestStormOfSignalsDoesNotHideTerm(t *testing.T) {
-	signals, stop := masterSignals()
-	defer stop()
+	source := newSignalSource()
+	defer source.end()
+	signals := source.all
 	seen := make(chan os.Signal, 64) // delivery is not at once: proves that each came
 	signal.Notify(seen, syscall.SIGUSR2, syscall.SIGTERM)
 	defer signal.Stop(seen)

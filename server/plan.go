@@ -7,12 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
@@ -32,6 +28,7 @@ const planEnv = "OSTLER_PLAN"
 type statement struct {
 	Contract int      `json:"contract"` // control.Version
 	Layout   int      `json:"layout"`   // scoreboard.LayoutVersion
+	Legacy   int      `json:"legacy"`   // legacyVersion
 	Build    string   `json:"build"`
 	Apps     []string `json:"apps"`
 
@@ -80,7 +77,7 @@ func state(apps []App, path string) (statement, error) {
 	if err := resolveApps(apps, &cfg); err != nil {
 		return statement{}, &usageError{err}
 	}
-	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Build: buildID(), Mounted: appsOf(cfg), Config: cfg}
+	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Legacy: legacyVersion, Build: buildID(), Mounted: appsOf(cfg), Config: cfg}
 	for _, a := range apps {
 		s.Apps = append(s.Apps, a.Name)
 	}
@@ -95,9 +92,6 @@ func loadConfig(path string) (config.Config, error) {
 	return config.Load(path)
 }
 
-// maxStatement bounds what is read from a program that may be anything.
-const maxStatement = 4 << 20
-
 // ask runs the program at path and reads its statement. The context bounds how
 // long it may think.
 func ask(ctx context.Context, path, argv0, configPath string) (statement, error) {
@@ -105,29 +99,16 @@ func ask(ctx context.Context, path, argv0, configPath string) (statement, error)
 	if configPath != "" {
 		args = append(args, "--config", configPath)
 	}
-	var out, words bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Args[0] = argv0
-	cmd.Env = append(control.Environ(os.Environ()), planEnv+"=1")
-	cmd.Env = without(cmd.Env, control.EnvVar)
-	cmd.Stdout = &limitedBuffer{buf: &out, left: maxStatement}
-	cmd.Stderr = &limitedBuffer{buf: &words, left: lastWords}
-	// What the program leaves running may hold our pipes for ever. It is not waited
-	// for, and killed with it when it takes too long.
-	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("no answer in time: %w", context.Cause(ctx))
-		}
-		return statement{}, &master.WordsError{Err: fmt.Errorf("ask %s for its plan: %w", argv0, err), Words: strings.TrimSpace(words.String())}
+	e := errand{path: path, argv: append([]string{argv0}, args...), env: []string{planEnv + "=1"}}
+	answer, words, err := e.run(ctx)
+	if err != nil {
+		return statement{}, &master.WordsError{Err: fmt.Errorf("ask %s for its plan: %w", argv0, err), Words: words}
 	}
 	var s statement
-	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+	if err := json.Unmarshal([]byte(answer), &s); err != nil {
 		return statement{}, &master.WordsError{
 			Err:   fmt.Errorf("ask %s for its plan: the answer is no plan (is it an ostler program?): %w", argv0, err),
-			Words: strings.TrimSpace(words.String()),
+			Words: words,
 		}
 	}
 	if s.Contract != control.Version || s.Layout != scoreboard.LayoutVersion {
@@ -157,19 +138,6 @@ func without(env []string, name string) []string {
 		}
 	}
 	return kept
-}
-
-// limitedBuffer keeps the first bytes and swallows the rest.
-type limitedBuffer struct {
-	buf  *bytes.Buffer
-	left int
-}
-
-func (l *limitedBuffer) Write(p []byte) (int, error) {
-	n := min(len(p), l.left)
-	l.left -= n
-	l.buf.Write(p[:n])
-	return len(p), nil
 }
 
 // print is the plan for a person.

@@ -37,6 +37,9 @@ type Options struct {
 	exits bool
 
 	self bool // Executable was not given: it is this program
+
+	source *signalSource // of Signals, if another program may take this one's place
+	legacy *legacy       // nil unless this one takes another's
 }
 
 // Run hosts the apps until ctx ends (a graceful stop) or they cannot be hosted.

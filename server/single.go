@@ -27,7 +27,7 @@ type single struct {
 }
 
 func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
-	st, err := openSite(cfg)
+	st, err := openSite(cfg, nil)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,11 @@ func (s *single) listen(ctx context.Context) ([]net.Listener, error) {
 	}
 	var all []net.Listener
 	for _, want := range s.sockets {
-		ln, err := s.bind(ctx, want)
+		if err := s.bind(ctx, want.Name, want); err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		ln, err := s.bound[want.Name].Listener()
 		if err != nil {
 			closeAll(all)
 			return nil, err
@@ -173,7 +177,8 @@ func (s *single) Snapshot() stats.Snapshot {
 		PID: pid, UID: os.Getuid(), GID: os.Getgid(), Cwd: dir, Workers: []stats.Worker{w},
 		StartedAt: s.began.Unix(), ConfigFile: s.cfg.File,
 	}
-	for _, b := range s.bound[:len(s.sockets)] {
+	for _, socket := range s.sockets {
+		b := s.bound[socket.Name]
 		snap.Sockets = append(snap.Sockets, b.Stats())
 		snap.ListenQueueErrors += int(b.Overflows())
 		snap.ListenQueue = max(snap.ListenQueue, snap.Sockets[len(snap.Sockets)-1].Queue)

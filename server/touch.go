@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -13,9 +15,9 @@ const touchInterval = time.Second
 
 // touched is what a change of a file shows in.
 type touched struct {
-	exists bool
-	mtime  time.Time
-	inode  os.FileInfo
+	Exists   bool
+	ModTime  time.Time
+	Dev, Ino uint64
 }
 
 func lookAt(path string) touched {
@@ -23,16 +25,20 @@ func lookAt(path string) touched {
 	if err != nil {
 		return touched{}
 	}
-	return touched{exists: true, mtime: st.ModTime(), inode: st}
+	t := touched{Exists: true, ModTime: st.ModTime()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		t.Dev, t.Ino = uint64(sys.Dev), uint64(sys.Ino)
+	}
+	return t
 }
 
 // changed follows uWSGI: a new time, a file that appeared, and a file replaced
 // by another count; a file that went away does not (its successor will).
 func (t touched) changed(now touched) bool {
-	if !now.exists {
+	if !now.Exists {
 		return false
 	}
-	return !t.exists || !t.mtime.Equal(now.mtime) || !os.SameFile(t.inode, now.inode)
+	return !t.Exists || !t.ModTime.Equal(now.ModTime) || t.Dev != now.Dev || t.Ino != now.Ino
 }
 
 // touchFiles remembers how each file of touch-reload looked.
@@ -58,8 +64,38 @@ func (f touchFiles) look() (changed []string) {
 	return changed
 }
 
-// watch looks once a second until ctx ends, and calls reload for what changed.
-func (f touchFiles) watch(ctx context.Context, reload func(paths []string)) {
+// inherit goes on from how the program before saw the files.
+func (f touchFiles) inherit(seen map[string]touched) {
+	for p := range f {
+		if was, ok := seen[p]; ok {
+			f[p] = was
+		}
+	}
+}
+
+// fileWatch looks at the files of touch-reload once a second.
+type fileWatch struct {
+	files   touchFiles // the looker's while there is one
+	changed func(paths []string)
+	stop    func() // returns when nobody looks
+}
+
+// begin looks until ctx ends or stop is called.
+func (w *fileWatch) begin(ctx context.Context, among *sync.WaitGroup) {
+	w.stop = func() {}
+	if len(w.files) == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	w.stop = func() { cancel(); <-ended }
+	among.Go(func() {
+		defer close(ended)
+		w.look(ctx)
+	})
+}
+
+func (w *fileWatch) look(ctx context.Context) {
 	tick := time.NewTicker(touchInterval)
 	defer tick.Stop()
 	for {
@@ -68,8 +104,8 @@ func (f touchFiles) watch(ctx context.Context, reload func(paths []string)) {
 			return
 		case <-tick.C:
 		}
-		if changed := f.look(); len(changed) > 0 {
-			reload(changed)
+		if changed := w.files.look(); len(changed) > 0 {
+			w.changed(changed)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/worker"
 	"github.com/seed17661985/ostler/worker/control"
@@ -147,11 +148,11 @@ func (l *workerLogs) close() error {
 	return l.access.close()
 }
 
-// Spawned reports whether an ostler master started this process, as a worker or
-// to ask for its plan. Programs with a command line of their own call Main at
+// Spawned reports whether an ostler master started this process, as a worker, to ask
+// for its plan or to take the master's place. Programs with a command line of their own call Main at
 // once when it is true; others need not care.
 func Spawned() bool {
 	_, w := os.LookupEnv(control.EnvVar)
 	_, p := os.LookupEnv(planEnv)
-	return w || p
+	return w || p || succeeds() || master.IsKeeper()
 }

@@ -14,14 +14,16 @@ import (
 // and never read would otherwise keep everybody out for as long as they like, and this
 // address is what an operator looks at when something is wrong.
 type conns struct {
-	limit int // fixed
-	shed  atomic.Uint64
+	limit int            // fixed
+	shed  *atomic.Uint64 // fixed; its number is others' too
 
 	mu   sync.Mutex // never held while a client is waited for
 	open map[*conn]struct{}
 }
 
-func newConns(limit int) *conns { return &conns{limit: limit, open: make(map[*conn]struct{})} }
+func newConns(limit int, shed *atomic.Uint64) *conns {
+	return &conns{limit: limit, shed: shed, open: make(map[*conn]struct{})}
+}
 
 // admit takes c in, and somebody else out if there is no room.
 func (s *conns) admit(c net.Conn) *conn {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -78,7 +79,7 @@ func (ended) Read([]byte) (int, error) { return 0, io.EOF }
 func front(t *testing.T, trips int, check func(p *pipes, d *dialects)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes(trips)
-		d := newDialects(p, newConns(maxConns), func() []byte { return []byte("document") })
+		d := newDialects(p, newConns(maxConns, new(atomic.Uint64)), func() []byte { return []byte("document") })
 		check(p, d)
 		if err := d.Close(); err != nil {
 			t.Error(err)

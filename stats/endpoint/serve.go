@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +25,6 @@ const (
 	idleTimeout  = 60 * time.Second // more than any usual scrape interval
 	maxHead      = 8 << 10
 	maxConns     = 64
-	stopTimeout  = time.Second // for answers under way when the server ends
 )
 
 // Options says what is served.
@@ -38,11 +39,18 @@ type Options struct {
 	// App gives the application's own metrics, of all workers together. It is asked once
 	// at a time, however many scrapes there are. Nil: there are none.
 	App prometheus.Gatherer
+
+	// StopTimeout is for answers under way when the server ends; zero means a second.
+	StopTimeout time.Duration
+
+	// Shed counts the connections that were closed because too many were open, for who
+	// serves more than once. May be nil.
+	Shed *atomic.Uint64
 }
 
 // Serve answers on ln until ctx ends, and closes ln. It returns nil then, and an error if
 // ln failed before. When it returns, no goroutine of it is left but those of answers
-// that took longer than a second to cut off.
+// that took longer than StopTimeout to cut off.
 func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	srv, front := newServer(ln, o)
 	served := make(chan error, 1)
@@ -53,7 +61,7 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 		_ = front.Close()
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(o.StopTimeout, time.Second))
 	defer cancel()
 	if srv.Shutdown(stop) != nil {
 		_ = srv.Close()
@@ -69,8 +77,11 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 }
 
 func newServer(ln net.Listener, o Options) (*http.Server, *dialects) {
-	open := newConns(maxConns)
-	p := newPages(o, ln.Addr(), &open.shed)
+	if o.Shed == nil {
+		o.Shed = new(atomic.Uint64)
+	}
+	open := newConns(maxConns, o.Shed)
+	p := newPages(o, ln.Addr(), o.Shed)
 	srv := &http.Server{
 		Handler:        p,
 		ConnContext:    connContext,

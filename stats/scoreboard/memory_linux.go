@@ -57,3 +57,13 @@ func sizeAndSeal(f *os.File, size int64) error {
 	}
 	return nil
 }
+
+// Seal makes what is in a Nameless file final: nobody can change it, this process included.
+func Seal(f *os.File) error {
+	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
+	if err != nil && !errors.Is(err, unix.EINVAL) { // a temporary file knows no seals
+		return fmt.Errorf("seal the shared memory: %w", err)
+	}
+	return nil
+}
