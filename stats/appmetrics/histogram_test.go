@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 )
 
 // histogramOf is the only histogram that is shown.
@@ -289,5 +290,50 @@ func TestTooManyNativeBucketsAreMadeFewer(t *testing.T) {
 	}
 	if len(sum.pos) > maxNative || sum.total() != 2*maxNative || sum.schema != 7 {
 		t.Errorf("%d buckets with %d observations at schema %d", len(sum.pos), sum.total(), sum.schema)
+	}
+}
+
+// A hostile worker that begins anew with each dump, and has other buckets each time, which
+// no schema is coarse enough to bring together.
+func TestBucketsThatNoNumberFallsIntoAreRefused(t *testing.T) {
+	f := newFleet(t, Limits{})
+	p := Process{ID: 1, Worker: 1, Generation: 1}
+	for life := range int32(4) {
+		h := &dto.Histogram{SampleCount: proto.Uint64(maxNative), Schema: proto.Int32(minSchema)}
+		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(maxNative * life), Length: proto.Uint32(maxNative)}}
+		h.PositiveDelta = append([]int64{1}, make([]int64, maxNative-1)...)
+		h.CreatedTimestamp = asTime(int64(life) + 1)
+		dump, err := appendFamily(nil, &dto.MetricFamily{
+			Name: proto.String("size"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: h}},
+		}, 0)
+		if err != nil || f.store.Put(p, dump, false) != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := f.dropped(reasonMalformed); n != 4 {
+		t.Errorf("%v of 4 are refused", n)
+	}
+}
+
+func TestTheFarthestBucketsAreAccepted(t *testing.T) {
+	for schema := int32(minSchema); schema <= maxSchema; schema++ {
+		n := native{schema: schema}
+		if last, inf := n.farthest(), n.farthest()/2+1; n.end(int32(inf)) < math.MaxFloat64 || n.end(int32(-last)) > 0 {
+			t.Errorf("schema %d: numbers are beyond %d", schema, last)
+		}
+	}
+	for _, v := range []float64{math.Inf(1), math.MaxFloat64, math.SmallestNonzeroFloat64, -math.MaxFloat64, math.Inf(-1)} {
+		for _, factor := range []float64{1.001, 1.1, 100_000} {
+			f := newFleet(t, Limits{})
+			m := f.start(1, 1)
+			h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "size", Help: "x",
+				NativeHistogramBucketFactor: factor, NativeHistogramZeroThreshold: prometheus.NativeHistogramZeroThresholdZero})
+			m.MustRegister(h)
+			h.Observe(v)
+			m.put()
+			if n := f.histogramOf("size"); len(n.PositiveDelta)+len(n.NegativeDelta) != 1 {
+				t.Errorf("%v at factor %v is not shown: %v", v, factor, n)
+			}
+		}
 	}
 }

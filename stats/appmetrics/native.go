@@ -24,7 +24,7 @@ type bucket struct {
 
 const (
 	minSchema, maxSchema = -4, 8
-	maxIndex             = 1 << 20 // the largest float64 is at 1024 << maxSchema
+	maxIndex             = 1 << 20 // from one bucket to another; the largest float64 is at 1024 << maxSchema
 	maxNative            = 4096    // buckets; client_golang's own advice is 160
 )
 

@@ -97,13 +97,18 @@ func (s *nativeScratch) fill(n *native) (err error) {
 	}
 	n.there, n.schema = true, int32(s.schema)
 	n.zeroThreshold, n.zero = s.zeroThreshold, s.zero
-	if n.pos, err = s.pos.buckets(n.pos); err == nil {
-		n.neg, err = s.neg.buckets(n.neg)
+	if n.pos, err = s.pos.buckets(n.pos, n.farthest()); err == nil {
+		n.neg, err = s.neg.buckets(n.neg, n.farthest())
 	}
 	return err
 }
 
-func (r *runs) buckets(into []bucket) ([]bucket, error) {
+// farthest bounds the indexes: no float64 falls into a bucket beyond it, and infinities go
+// one beyond the largest. So at the coarsest schema there are few, and a sum always has
+// one at which its buckets are not over maxNative.
+func (n *native) farthest() int64 { return maxIndex >> (maxSchema + 1 - n.schema) }
+
+func (r *runs) buckets(into []bucket, farthest int64) ([]bucket, error) {
 	deltas := r.deltas
 	var index, count int64
 	for i, s := range r.spans {
@@ -114,7 +119,7 @@ func (r *runs) buckets(into []bucket) ([]bucket, error) {
 		for range s.length {
 			count += deltas[0] // the sum of two numbers below maxExact at most, checked below
 			deltas = deltas[1:]
-			if count < 0 || uint64(count) > maxExact || index < -maxIndex || index > maxIndex {
+			if count < 0 || uint64(count) > maxExact || index < -farthest || index > farthest {
 				return into, errMalformed
 			}
 			into = append(into, bucket{int32(index), uint64(count)})
