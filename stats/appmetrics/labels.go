@@ -21,10 +21,8 @@ type label struct{ name, value string }
 
 // parseLabels reads the bytes of rawMetric.labels, and sorts.
 func parseLabels(b []byte) ([]label, error) {
-	if len(b) > maxLabelBytes {
-		return nil, errMalformed
-	}
 	var all []label
+	size := 0
 	err := eachField(b, func(x field) error {
 		var l label
 		err := eachField(x.bytes, func(y field) error {
@@ -36,7 +34,8 @@ func parseLabels(b []byte) ([]label, error) {
 			}
 			return nil
 		})
-		if err != nil || l.name == "" || !utf8.ValidString(l.name) || !utf8.ValidString(l.value) || len(all) == maxLabels {
+		size += len(l.name) + len(l.value)
+		if err != nil || l.name == "" || !utf8.ValidString(l.name) || !utf8.ValidString(l.value) || len(all) == maxLabels || size > maxLabelBytes {
 			return errMalformed
 		}
 		all = append(all, l)

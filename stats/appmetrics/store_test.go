@@ -319,3 +319,22 @@ func TestCreatedIsWhenTheTotalBegan(t *testing.T) {
 		}
 	}
 }
+
+// Not by their bytes: the same labels may be written in fewer of them than the store does.
+func TestLabelsAreMeasuredByTheirText(t *testing.T) {
+	for size, ok := range map[int]bool{maxLabelBytes: true, maxLabelBytes + 1: false} {
+		key := labelKey([]label{{"a", ""}, {"b", strings.Repeat("x", size-2)}})
+		if _, err := parseLabels([]byte(key)); (err == nil) != ok {
+			t.Errorf("%d bytes of text in %d: %v", size, len(key), err)
+		}
+	}
+}
+
+func TestHelpThatWasCutStaysAsItIs(t *testing.T) {
+	for _, raw := range []string{strings.Repeat("a\xff", 4<<10), strings.Repeat("é", 4<<10), "a" + strings.Repeat("é", 4<<10), "a\xff"} {
+		once := familyText([]byte(raw))
+		if twice := familyText([]byte(once)); twice != once || len(once) > 4<<10 {
+			t.Errorf("%d bytes of %.10q become %d, and then %d", len(raw), raw, len(once), len(twice))
+		}
+	}
+}

@@ -251,10 +251,12 @@ func timestamp(b []byte) (ns int64, err error) {
 	return int64(seconds*1_000_000_000 + nanos), nil
 }
 
-// familyText is text of the application that is going to be shown.
+// familyText is text of the application that is going to be shown. Of what it gives it
+// makes the same again.
 func familyText(b []byte) string {
 	const longest = 4 << 10
-	return strings.ToValidUTF8(string(b[:min(len(b), longest)]), "\uFFFD")
+	text := strings.ToValidUTF8(string(b[:min(len(b), longest)]), "\uFFFD") // three bytes for one
+	return strings.ToValidUTF8(text[:min(len(text), longest)], "")
 }
 
 // varints calls do for the numbers of a repeated field, packed or not.
