@@ -51,8 +51,8 @@ func (h *histogram) reset() {
 	}
 }
 
-// read is the inverse of what client_golang writes. What is left in h after an error is of
-// no use.
+// read is the inverse of show, and of what client_golang writes. What is left in h after an
+// error is of no use. The numbers are as they come, see check.
 func (h *histogram) read(b []byte, scratch *nativeScratch) error {
 	h.reset()
 	scratch.reset()
@@ -80,10 +80,7 @@ func (h *histogram) read(b []byte, scratch *nativeScratch) error {
 			return err
 		}
 	}
-	if err := scratch.fill(&h.native); err != nil {
-		return err
-	}
-	return h.check()
+	return scratch.fill(&h.native)
 }
 
 func (c *classic) readBucket(b []byte) error {
@@ -108,7 +105,7 @@ func (c *classic) readBucket(b []byte) error {
 		return nil
 	}
 	n := len(c.bounds)
-	if n == maxBounds || math.IsNaN(bound) || n > 0 && (bound <= c.bounds[n-1] || cum < c.cum[n-1]) {
+	if n == maxBounds || math.IsNaN(bound) || n > 0 && bound <= c.bounds[n-1] {
 		return errMalformed
 	}
 	c.bounds = append(c.bounds, bound)
@@ -116,13 +113,14 @@ func (c *classic) readBucket(b []byte) error {
 	return nil
 }
 
-// check completes what read promises. The count of a native histogram may be more than its
-// buckets hold: NaN is in none.
+// check is value.check. The count of a native histogram may be more than its buckets hold:
+// NaN is in none.
 func (h *histogram) check() error {
-	if h.count > maxExact || h.native.total() > h.count {
+	cum := h.classic.cum
+	if h.count > maxExact || !h.native.within(h.count) || math.IsInf(h.native.zeroThreshold, 0) {
 		return errMalformed
 	}
-	if n := len(h.classic.cum); n > 0 && h.classic.cum[n-1] > h.count {
+	if n := len(cum); n > 0 && cum[n-1] > h.count || !slices.IsSorted(cum) {
 		return errMalformed
 	}
 	return nil
@@ -195,9 +193,6 @@ func readSummary(b []byte) (count uint64, sum float64, created int64, err error)
 				return 0, 0, 0, err
 			}
 		}
-	}
-	if count > maxExact {
-		return 0, 0, 0, errMalformed
 	}
 	return count, sum, created, nil
 }

@@ -28,14 +28,21 @@ const (
 	maxNative            = 4096    // buckets; client_golang's own advice is 160
 )
 
-func (n *native) total() uint64 {
-	all := n.zero
+// within reports whether the buckets hold no more than count.
+func (n *native) within(count uint64) bool {
+	if n.zero > count {
+		return false
+	}
+	count -= n.zero
 	for _, list := range [...][]bucket{n.pos, n.neg} {
 		for _, b := range list {
-			all += b.n // none is over maxExact, and there are few
+			if b.n > count {
+				return false
+			}
+			count -= b.n
 		}
 	}
-	return all
+	return true
 }
 
 func (n *native) clone() native {

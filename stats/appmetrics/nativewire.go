@@ -92,7 +92,7 @@ func (s *nativeScratch) fill(n *native) (err error) {
 	if !s.there || s.schema < minSchema || s.schema > maxSchema {
 		return nil
 	}
-	if !(s.zeroThreshold >= 0) || math.IsInf(s.zeroThreshold, 0) || s.zero > maxExact {
+	if !(s.zeroThreshold >= 0) {
 		return errMalformed
 	}
 	n.there, n.schema = true, int32(s.schema)
@@ -110,19 +110,20 @@ func (n *native) farthest() int64 { return maxIndex >> (maxSchema + 1 - n.schema
 
 func (r *runs) buckets(into []bucket, farthest int64) ([]bucket, error) {
 	deltas := r.deltas
-	var index, count int64
+	var index int64
+	var count uint64 // a delta that makes it negative makes it too large for histogram.check
 	for i, s := range r.spans {
 		if i > 0 && s.offset < 0 || s.length > uint64(len(deltas)) {
 			return into, errMalformed
 		}
 		index += s.offset
 		for range s.length {
-			count += deltas[0] // the sum of two numbers below maxExact at most, checked below
+			count += uint64(deltas[0])
 			deltas = deltas[1:]
-			if count < 0 || uint64(count) > maxExact || index < -farthest || index > farthest {
+			if index < -farthest || index > farthest {
 				return into, errMalformed
 			}
-			into = append(into, bucket{int32(index), uint64(count)})
+			into = append(into, bucket{int32(index), count})
 			index++
 		}
 	}
@@ -132,7 +133,7 @@ func (r *runs) buckets(into []bucket, farthest int64) ([]bucket, error) {
 	return into, nil
 }
 
-// show is the inverse of fill.
+// show is the inverse of nativeScratch.fill.
 func (n *native) show(h *dto.Histogram) {
 	if !n.there {
 		return

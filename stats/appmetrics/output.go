@@ -185,48 +185,77 @@ func (v *view) replaced(sr *series, i int) bool {
 }
 
 func plain(kind dto.MetricType, labels []label, v float64) *dto.Metric {
+	return (&value{number: v}).show(kind, labels)
+}
+
+// show is a value as client_golang would write it.
+func (v *value) show(kind dto.MetricType, labels []label) *dto.Metric {
 	m := &dto.Metric{Label: labelPairs(labels)}
-	if kind == dto.MetricType_GAUGE {
-		m.Gauge = &dto.Gauge{Value: proto.Float64(v)}
-	} else {
-		m.Untyped = &dto.Untyped{Value: proto.Float64(v)}
+	switch kind {
+	case dto.MetricType_GAUGE:
+		m.Gauge = &dto.Gauge{Value: proto.Float64(v.number)}
+	case dto.MetricType_UNTYPED:
+		m.Untyped = &dto.Untyped{Value: proto.Float64(v.number)}
+	case dto.MetricType_COUNTER:
+		m.Counter = &dto.Counter{Value: proto.Float64(v.number), CreatedTimestamp: asTime(v.created)}
+	case dto.MetricType_SUMMARY:
+		m.Summary = &dto.Summary{
+			SampleCount: proto.Uint64(v.count), SampleSum: proto.Float64(v.number), CreatedTimestamp: asTime(v.created),
+		}
+	case dto.MetricType_HISTOGRAM:
+		m.Histogram = v.hist.show()
 	}
 	return m
 }
 
+func (h *histogram) show() *dto.Histogram {
+	out := &dto.Histogram{
+		SampleCount: proto.Uint64(h.count), SampleSum: proto.Float64(h.sum),
+		CreatedTimestamp: asTime(h.created), Bucket: h.classic.show(),
+	}
+	h.native.show(out)
+	return out
+}
+
+func (c *classic) show() []*dto.Bucket {
+	all := make([]*dto.Bucket, len(c.bounds))
+	for i, bound := range c.bounds {
+		all[i] = &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(c.cum[i])}
+	}
+	return all
+}
+
 func (v *view) counter(sr *series, m Merge) *dto.Metric {
-	total, created := sr.retired.number, sr.retired.created
+	total := value{number: sr.retired.number, created: sr.retired.created}
 	if m == Max {
-		total = 0
+		total.number = 0
 	}
 	for _, p := range v.live {
 		if c := sr.cell(p); c != nil {
 			if m == Max {
-				total = max(total, c.number)
+				total.number = max(total.number, c.number)
 			} else {
-				total += c.number
+				total.number += c.number
 			}
-			created = oldest(created, c.created)
+			total.created = oldest(total.created, c.created)
 		}
 	}
-	sr.shown = max(total, sr.shown)
-	return &dto.Metric{Label: labelPairs(sr.labels), Counter: &dto.Counter{
-		Value: proto.Float64(sr.shown), CreatedTimestamp: asTime(created),
-	}}
+	sr.shown = max(total.number, sr.shown)
+	total.number = sr.shown
+	return total.show(dto.MetricType_COUNTER, sr.labels)
 }
 
 func (v *view) summary(sr *series) *dto.Metric {
-	count, sum, created := sr.retired.count, sr.retired.number, sr.retired.created
+	total := sr.retired
 	for _, p := range v.live {
 		if c := sr.cell(p); c != nil {
-			count += c.count
-			sum += c.number
-			created = oldest(created, c.created)
+			total.count += c.count
+			total.number += c.number
+			total.created = oldest(total.created, c.created)
 		}
 	}
-	return &dto.Metric{Label: labelPairs(sr.labels), Summary: &dto.Summary{
-		SampleCount: proto.Uint64(count), SampleSum: proto.Float64(sr.steady(sum)), CreatedTimestamp: asTime(created),
-	}}
+	total.number = sr.steady(total.number)
+	return total.show(dto.MetricType_SUMMARY, sr.labels)
 }
 
 // steady keeps a sum from going down by no more than rounding. One that goes down further
@@ -262,15 +291,8 @@ func (v *view) histogram(sr *series) *dto.Metric {
 			add(c.hist)
 		}
 	}
-	out := &dto.Histogram{
-		SampleCount: proto.Uint64(total.count), SampleSum: proto.Float64(sr.steady(total.sum)),
-		CreatedTimestamp: asTime(total.created), Bucket: make([]*dto.Bucket, len(bounds)),
-	}
-	for i, bound := range bounds {
-		out.Bucket[i] = &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(total.classic.cum[i])}
-	}
-	total.native.show(out)
-	return &dto.Metric{Label: labelPairs(sr.labels), Histogram: out}
+	total.sum = sr.steady(total.sum)
+	return (&value{hist: &total}).show(dto.MetricType_HISTOGRAM, sr.labels)
 }
 
 // bounds is not to be changed.

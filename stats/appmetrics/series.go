@@ -31,6 +31,22 @@ func newFamily(raw *rawFamily) *family {
 	return &family{name: string(raw.name), kind: raw.kind, series: make(map[string]*series)}
 }
 
+// find makes a series if none of these labels is known.
+func (f *family) find(labels []byte) (sr *series, known bool, err error) {
+	if sr := f.series[string(labels)]; sr != nil { // the usual case; this form does not allocate
+		return sr, true, nil
+	}
+	parsed, err := parseLabels(labels)
+	if err != nil {
+		return nil, false, err
+	}
+	key := labelKey(parsed)
+	if sr := f.series[key]; sr != nil {
+		return sr, true, nil
+	}
+	return &series{labels: parsed, key: key}, false, nil
+}
+
 // cumulative reports whether values only grow, and so stay when a process is gone.
 func (f *family) cumulative() bool {
 	return f.kind != dto.MetricType_GAUGE && f.kind != dto.MetricType_UNTYPED
@@ -100,19 +116,9 @@ func (s *Store) update(p *process, f *family, sr *series, b []byte) reason {
 			return reasonDuplicate
 		}
 	}
-	var next value
-	var err error
-	switch f.kind {
-	case dto.MetricType_SUMMARY:
-		next.count, next.number, next.created, err = readSummary(b)
-	case dto.MetricType_HISTOGRAM:
-		err = s.hist.read(b, &s.wired)
-		next.hist = s.hist
-	default:
-		next.number, next.created, err = number(b)
-		if f.kind == dto.MetricType_COUNTER && !(next.number >= 0 && next.number <= math.MaxFloat64) {
-			err = errMalformed // NaN and infinity would stay for ever
-		}
+	next, err := readValue(f.kind, b, s.hist, &s.wired)
+	if err == nil {
+		err = next.check(f.kind)
 	}
 	if err != nil {
 		return reasonOf(err)
@@ -132,6 +138,33 @@ func (s *Store) update(p *process, f *family, sr *series, b []byte) reason {
 	}
 	c.value, c.seq = next, p.seq
 	return 0
+}
+
+// readValue is the inverse of value.show. h becomes part of the value of a histogram.
+func readValue(kind dto.MetricType, b []byte, h *histogram, scratch *nativeScratch) (v value, err error) {
+	switch kind {
+	case dto.MetricType_SUMMARY:
+		v.count, v.number, v.created, err = readSummary(b)
+	case dto.MetricType_HISTOGRAM:
+		v.hist = h
+		err = h.read(b, scratch)
+	default:
+		v.number, v.created, err = number(b)
+	}
+	return v, err
+}
+
+// check refuses what one process cannot have counted. Sums over many may be beyond it.
+func (v *value) check(kind dto.MetricType) error {
+	switch {
+	case v.hist != nil:
+		return v.hist.check()
+	case v.count > maxExact:
+		return errMalformed
+	case kind == dto.MetricType_COUNTER && !(v.number >= 0 && v.number <= math.MaxFloat64):
+		return errMalformed // NaN and infinity would stay for ever
+	}
+	return nil
 }
 
 // follows is histogram.follows of any kind.

@@ -72,6 +72,14 @@ type process struct {
 	facts map[*family]facts
 }
 
+// begin is for a dump that is taken now.
+func (p *process) begin(partial bool) {
+	p.seq++
+	if !partial {
+		p.floor = p.seq
+	}
+}
+
 // reason is why something is not shown.
 type reason uint8
 
@@ -121,10 +129,7 @@ func (s *Store) Put(from Process, dump []byte, partial bool) error {
 		return fmt.Errorf("metrics of worker %d: %w", from.Worker, err)
 	}
 	p := s.process(from)
-	p.seq++
-	if !partial {
-		p.floor = p.seq
-	}
+	p.begin(partial)
 	p.taken = s.now()
 	for i := range s.raw {
 		s.putFamily(p, &s.raw[i])
@@ -207,26 +212,24 @@ func (s *Store) putMetric(p *process, f *family, b []byte) reason {
 	if err != nil {
 		return reasonOf(err)
 	}
-	if sr := f.series[string(m.labels)]; sr != nil { // the usual case; this form does not allocate
-		return s.update(p, f, sr, m.value)
-	}
-	labels, err := parseLabels(m.labels)
-	if err != nil {
+	sr, known, err := f.find(m.labels)
+	switch {
+	case err != nil:
 		return reasonMalformed
-	}
-	sr := &series{labels: labels, key: labelKey(labels)}
-	if known := f.series[sr.key]; known != nil {
-		return s.update(p, f, known, m.value)
-	}
-	if s.total >= s.limits.Series {
+	case !known && s.total >= s.limits.Series:
 		return reasonSeries
 	}
-	if why := s.update(p, f, sr, m.value); why != 0 {
+	if why := s.update(p, f, sr, m.value); why != 0 || known {
 		return why
 	}
+	s.add(f, sr)
+	return 0
+}
+
+// add is for a series that find has just made.
+func (s *Store) add(f *family, sr *series) {
 	f.series[sr.key], f.sorted = sr, nil
 	s.total++
-	return 0
 }
 
 func reasonOf(err error) reason {
