@@ -68,6 +68,24 @@ func BenchmarkGather(b *testing.B) {
 	}
 }
 
+// BenchmarkSaveAndRestore is what the master adds to the time it takes to become another program.
+func BenchmarkSaveAndRestore(b *testing.B) {
+	f, _ := sixteen(b)
+	size := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		data, err := f.store.Save()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err = Restore(Limits{}, data); err != nil {
+			b.Fatal(err)
+		}
+		size = len(data)
+	}
+	b.ReportMetric(float64(size), "bytes")
+}
+
 // BenchmarkText is the writing, for comparison.
 func BenchmarkText(b *testing.B) {
 	f, _ := sixteen(b)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -33,7 +34,7 @@ func seeds(t testing.TB) [][]byte {
 }
 
 // FuzzPut: no two dumps, from processes that come and go, make the store panic, show what
-// Prometheus cannot read, or go backwards.
+// Prometheus cannot read, go backwards, or be what it is not any more when it was saved.
 func FuzzPut(f *testing.F) {
 	all := seeds(f)
 	for _, a := range all {
@@ -42,6 +43,7 @@ func FuzzPut(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte, partial bool) {
 		s := NewStore(Limits{Series: 50, Tombstones: 10})
+		s.now = func() time.Time { return time.Unix(1e9, 0) }
 		last := map[string]float64{}
 		look := func() {
 			families, err := s.Gather()
@@ -57,6 +59,9 @@ func FuzzPut(f *testing.F) {
 			}
 			if s.total > 50 {
 				t.Fatalf("%d series are held", s.total)
+			}
+			if d := differ(s, reborn(t, s)); d != "" {
+				t.Fatal(d)
 			}
 		}
 		old, young := Process{ID: 1, Worker: 1, Generation: 1}, Process{ID: 2, Worker: 1, Generation: 2}
@@ -75,7 +80,7 @@ func FuzzPut(f *testing.F) {
 }
 
 // growing fails if a total is less than it was.
-func growing(t *testing.T, mf *dto.MetricFamily, last map[string]float64) {
+func growing(t testing.TB, mf *dto.MetricFamily, last map[string]float64) {
 	for _, m := range mf.Metric {
 		key := mf.GetName() + labelKey(labelsOf(m))
 		now := 0.0
@@ -102,6 +107,61 @@ func labelsOf(m *dto.Metric) (all []label) {
 		all = append(all, label{l.GetName(), l.GetValue()})
 	}
 	return all
+}
+
+// FuzzRestore: whatever is restored can be shown, is saved and restored as the same, and
+// goes on.
+func FuzzRestore(f *testing.F) {
+	fl := newFleet(f, Limits{})
+	one, two := fl.everything(1, 1), fl.everything(2, 2)
+	seed := func() {
+		data, err := fl.store.Save()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	one.put()
+	seed()
+	two.put()
+	seed()
+	one.exit()
+	seed()
+	f.Add([]byte{savedVersion << 3, savedFormat})
+	dump := two.dump()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := Limits{Series: 50, Tombstones: 10}
+		s, err := Restore(l, data)
+		if err != nil {
+			return
+		}
+		s.now = func() time.Time { return time.Unix(1e9, 0) }
+		if s.total > l.Series || len(s.processes) > maxProcesses {
+			t.Fatalf("%d series of %d processes are held", s.total, len(s.processes))
+		}
+		families, err := s.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mf := range families {
+			if _, err := expfmt.MetricFamilyToText(&bytes.Buffer{}, mf); err != nil {
+				t.Fatalf("%v: %v", mf, err)
+			}
+		}
+		r := reborn(t, s)
+		if d := differ(s, r); d != "" {
+			t.Fatal(d)
+		}
+		for _, p := range r.live() {
+			if err := r.Put(p.Process, dump, true); err != nil {
+				t.Fatal(err)
+			}
+			r.Retire(p.ID)
+		}
+		if d := differ(r, reborn(t, r)); d != "" {
+			t.Fatal(d)
+		}
+	})
 }
 
 // FuzzHistogram: what is read from a histogram is what the generated code reads.

@@ -103,13 +103,7 @@ func (v *view) show(f *family) *dto.MetricFamily {
 	if !ok {
 		say.facts = f.last
 	}
-	out := &dto.MetricFamily{Name: proto.String(f.name), Type: f.kind.Enum()}
-	if say.help != "" {
-		out.Help = proto.String(say.help)
-	}
-	if say.unit != "" {
-		out.Unit = proto.String(say.unit)
-	}
+	out := f.shell(say.facts)
 	for _, sr := range f.inOrder() {
 		switch f.kind {
 		case dto.MetricType_GAUGE, dto.MetricType_UNTYPED:
@@ -124,6 +118,18 @@ func (v *view) show(f *family) *dto.MetricFamily {
 	}
 	if len(out.Metric) == 0 {
 		return nil
+	}
+	return out
+}
+
+// shell is a family without its metrics.
+func (f *family) shell(say facts) *dto.MetricFamily {
+	out := &dto.MetricFamily{Name: proto.String(f.name), Type: f.kind.Enum()}
+	if say.help != "" {
+		out.Help = proto.String(say.help)
+	}
+	if say.unit != "" {
+		out.Unit = proto.String(say.unit)
 	}
 	return out
 }

@@ -180,7 +180,7 @@ func (s *Store) putFamily(p *process, raw *rawFamily) {
 		return
 	}
 	if known := p.facts[f]; known.help != string(raw.help) || known.unit != string(raw.unit) || known.merge != raw.merge {
-		p.facts[f] = facts{familyText(raw.help), familyText(raw.unit), raw.merge}
+		p.facts[f] = raw.facts()
 	} else if _, ok := p.facts[f]; !ok {
 		p.facts[f] = known
 	}

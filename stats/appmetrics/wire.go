@@ -161,6 +161,8 @@ func (f *rawFamily) split(b []byte) error {
 	return err
 }
 
+func (f *rawFamily) facts() facts { return facts{familyText(f.help), familyText(f.unit), f.merge} }
+
 // rawMetric is a metric of a dump: the bytes of its labels, and of its value.
 type rawMetric struct {
 	labels []byte // the fields metricLabel, one after the other
