@@ -67,6 +67,29 @@ func newFleetMetrics(cfg config.Config) *fleetMetrics {
 	return &fleetMetrics{appmetrics.NewStore(appmetrics.Limits{})}
 }
 
+// restoreFleetMetrics goes on from what save gave in the program before, which is nothing
+// where nobody could see it. It is of use even if there is an error, and begins at zero
+// then: no master must stop for the sake of its metrics.
+func restoreFleetMetrics(cfg config.Config, saved []byte) (*fleetMetrics, error) {
+	f := newFleetMetrics(cfg)
+	if f == nil || len(saved) == 0 {
+		return f, nil
+	}
+	store, err := appmetrics.Restore(appmetrics.Limits{}, saved)
+	if err != nil {
+		return f, err
+	}
+	return &fleetMetrics{store}, nil
+}
+
+// save is for restoreFleetMetrics.
+func (f *fleetMetrics) save() ([]byte, error) {
+	if f == nil {
+		return nil, nil
+	}
+	return f.store.Save()
+}
+
 // asStore is nil, not an interface of nil, when there is none.
 func (f *fleetMetrics) asStore() master.MetricsStore {
 	if f == nil {
