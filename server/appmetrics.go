@@ -113,5 +113,3 @@ func (f *fleetMetrics) Put(process uint64, w, generation int, answer []byte, par
 }
 
 func (f *fleetMetrics) Retire(process uint64) { f.store.Retire(process) }
-
-func (f *fleetMetrics) save() ([]byte, error) { return nil, nil }

@@ -98,7 +98,7 @@ func newInstance(s statement, o Options) (*instance, error) {
 }
 
 func (i *instance) makeMaster(file string) (err error) {
-	i.metrics = newFleetMetrics(i.cfg)
+	i.metrics = i.countedSoFar()
 	options := master.Options{
 		Load:     i.load,
 		Log:      i.log,
@@ -114,6 +114,18 @@ func (i *instance) makeMaster(file string) (err error) {
 	}
 	i.master, err = master.Resume(options, i.left.Master)
 	return err
+}
+
+// countedSoFar is what applications have counted before this program.
+func (i *instance) countedSoFar() *fleetMetrics {
+	if i.left == nil {
+		return newFleetMetrics(i.cfg)
+	}
+	f, err := restoreFleetMetrics(i.cfg, i.left.Metrics)
+	if err != nil {
+		i.log.Error("what the applications counted begins anew", "error", err)
+	}
+	return f
 }
 
 // onProgress is master.Options.Progress.
