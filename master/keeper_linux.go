@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"sync"
@@ -71,6 +72,7 @@ func startKeeper() (*Keeper, error) {
 	if err = fds.err; err == nil {
 		k.PID, err = syscall.ForkExec("/proc/self/exe", []string{os.Args[0] + ": keeps signals"}, &syscall.ProcAttr{
 			Env: append(os.Environ(), keeperEnv+"="+strconv.Itoa(os.Getpid())), Files: fds.list,
+			Sys: &syscall.SysProcAttr{Setpgid: true}, // a ^C in the terminal is for the master
 		})
 	}
 	_ = tell.Close()
@@ -116,6 +118,7 @@ func (k *Keeper) FD() int {
 
 // ReapKeeper waits for a keeper that was told to end.
 func ReapKeeper(pid int) {
+	_ = unix.Prctl(unix.PR_SET_PTRACER, 0, 0, 0, 0)
 	for {
 		if _, err := syscall.Wait4(pid, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
 			return
@@ -131,7 +134,8 @@ func IsKeeper() bool {
 
 // RunKeeper is the whole life of a keeper.
 func RunKeeper() {
-	runtime.LockOSThread() // only the thread that attached may ask for what it sees
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // some tell a whole group to end
+	runtime.LockOSThread()                                         // only the thread that attached may ask for what it sees
 	tell := os.NewFile(keeperTells, "")
 	pid, err := strconv.Atoi(os.Getenv(keeperEnv))
 	os.Unsetenv(keeperEnv)

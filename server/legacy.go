@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed17661985/ostler/master"
@@ -111,7 +112,7 @@ func takeOver(ctx context.Context, apps []App) error {
 		return fmt.Errorf("understand the configuration that the program before left: %w", err)
 	}
 	if rehearsal {
-		return master.CheckState(l.Master)
+		return confirm(l)
 	}
 	nameProcess()
 	signals := newSignalSource()
@@ -122,6 +123,19 @@ func takeOver(ctx context.Context, apps []App) error {
 		Config: l.File, Apps: apps, Executable: l.Executable,
 		Signals: signals.all, source: signals, exits: true, legacy: l,
 	})
+}
+
+// understood is the answer to a rehearsal. A program that just ends well has understood
+// nothing.
+const understood = "ostler: understood"
+
+// confirm answers a rehearsal.
+func confirm(l *legacy) error {
+	if err := master.CheckState(l.Master); err != nil {
+		return err
+	}
+	_, err := fmt.Println(understood)
+	return err
 }
 
 // nameProcess gives the process its name back: it was executed by the number of a
@@ -138,7 +152,11 @@ func rehearse(ctx context.Context, program *master.Executable, l *os.File) error
 	ctx, cancel := context.WithTimeout(ctx, rehearsalLimit)
 	defer cancel()
 	e := errand{path: program.Path(), argv: os.Args, env: []string{legacyEnv + "=3", rehearsalEnv + "=1"}, files: []*os.File{l}}
-	if _, words, err := e.run(ctx); err != nil {
+	answer, words, err := e.run(ctx)
+	if err == nil && strings.TrimSpace(answer) != understood {
+		err = fmt.Errorf("it answers %.100q", answer)
+	}
+	if err != nil {
 		return fmt.Errorf("the new program would not take over from this one: %w%s", err, quoted(words))
 	}
 	return nil

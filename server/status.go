@@ -40,15 +40,26 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 	return printApps(w, s)
 }
 
-// lastReload is one line: of a panic with its stack the first says what happened.
+// lastReload says in its first line what happened; the program's own words follow.
 func lastReload(r stats.LastReload) string {
 	what := fmt.Sprintf("last reload: %s, generation %d, took %s",
 		time.Unix(r.Began, 0).Format(time.DateTime), r.Generation, time.Duration(r.TookMS)*time.Millisecond)
 	if r.OK != 0 {
 		return what
 	}
-	reason, _, _ := strings.Cut(r.Reason, "\n")
-	return fmt.Sprintf("%s, rejected at %s: %s", what, r.Step, reason)
+	reason, more, _ := strings.Cut(r.Reason, "\n")
+	return fmt.Sprintf("%s, rejected at %s: %s%s", what, r.Step, reason, firstWords(orDefault(r.Words, more)))
+}
+
+// shownWords is how many lines status shows of what a program printed; --json has all.
+const shownWords = 12
+
+func firstWords(words string) string {
+	lines := strings.SplitN(strings.TrimSpace(words), "\n", shownWords+1)
+	if len(lines) > shownWords {
+		lines[shownWords] = "... (all of it: status --json)"
+	}
+	return strings.TrimRight("\n    "+strings.Join(lines, "\n    "), " \n")
 }
 
 // silence is how long a worker, which gives a sign of life each second, may owe one.
