@@ -50,6 +50,12 @@ type (
 	}
 	actDisarm struct{ ticket ticket }
 
+	// actReport tells how a process died that was not asked to go. It comes before actBury.
+	actReport struct {
+		inc   incarnation
+		crash crash
+	}
+
 	// actBury folds the numbers of a finished process into its slot.
 	actBury struct {
 		inc  incarnation
@@ -112,6 +118,7 @@ func (actWeigh) action()      {}
 func (actProgress) action()   {}
 func (actArm) action()        {}
 func (actDisarm) action()     {}
+func (actReport) action()     {}
 func (actBury) action()       {}
 func (actPromote) action()    {}
 func (actRelease) action()    {}

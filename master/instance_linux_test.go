@@ -36,9 +36,9 @@ func config(t *testing.T, c tinyConfig) json.RawMessage {
 	return raw
 }
 
-func start(t *testing.T, plan Plan) *instance {
+func start(t *testing.T, plan Plan, more ...func(*Options)) *instance {
 	t.Helper()
-	i := launch(t, plan)
+	i := launch(t, plan, more...)
 	select {
 	case <-i.Started():
 	case err := <-i.ended:
@@ -49,14 +49,18 @@ func start(t *testing.T, plan Plan) *instance {
 	return i
 }
 
-func launch(t *testing.T, plan Plan) *instance {
+func launch(t *testing.T, plan Plan, more ...func(*Options)) *instance {
 	t.Helper()
 	if plan.Config == nil {
 		plan.Config = config(t, tinyConfig{})
 	}
 	plan.Threads = 1
 	i := &instance{t: t, plan: plan, ended: make(chan error, 1), binary: os.Args[0]}
-	i.Master = New(Options{Load: i.load, Vacuum: true})
+	o := Options{Load: i.load, Vacuum: true}
+	for _, f := range more {
+		f(&o)
+	}
+	i.Master = New(o)
 	i.backoff.base = time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	i.stop = stop

@@ -63,6 +63,8 @@ type Exit struct {
 	Signal syscall.Signal // zero if it exited by itself
 	Core   bool
 	Err    error // it could not be waited for
+
+	MaxRSS uint64 // bytes, the most it ever had; zero where nobody knows
 }
 
 func (e Exit) String() string {
@@ -288,6 +290,9 @@ func (c *child) reap() Exit {
 	exit := Exit{Code: state.ExitCode()}
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		exit.Signal, exit.Core = ws.Signal(), ws.CoreDump()
+	}
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		exit.MaxRSS = uint64(usage.Maxrss) * rssUnit
 	}
 	return exit
 }

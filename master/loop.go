@@ -36,6 +36,7 @@ type loop struct {
 	callers map[uint64]caller
 	sockets socketSet
 	outcome *Outcome
+	crashes []stats.Crash // newest first; never changed, see publish
 	herald  *herald
 
 	resting  []chan<- struct{} // who wait for the machine to rest
@@ -164,7 +165,10 @@ func (l *loop) take(n note) {
 	case evClosed:
 		l.quiet(ev.inc)
 	case evExited:
-		ev.exit = l.procs[ev.inc].proc.Reap()
+		r := l.procs[ev.inc]
+		ev.exit = r.proc.Reap()
+		r.maxRSS = ev.exit.MaxRSS
+		ev.exit.MaxRSS = 0 // the zero Exit is a plain success
 		n.ev = ev
 	case evTimer:
 		delete(l.timers, ev.ticket)
@@ -213,6 +217,8 @@ func (l *loop) perform(a action) {
 			t.Stop()
 		}
 		delete(l.timers, a.ticket)
+	case actReport:
+		l.report(a)
 	case actBury:
 		l.bury(a)
 	case actPromote:

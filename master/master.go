@@ -38,6 +38,9 @@ type Options struct {
 	// Stdio is what workers get as descriptors 1 and 2. Nil means the master's own.
 	Stdio [2]*os.File
 
+	// CrashDir is where a report of each crash is written. Empty: nowhere.
+	CrashDir string
+
 	// Progress is told what the master comes to, in order and from one goroutine. It may
 	// take its time. Nil: nobody is told.
 	Progress func(Progress)

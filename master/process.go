@@ -340,6 +340,12 @@ func (m *machine) bury(p *process, how string, why stats.Exit, clean bool) {
 	delete(m.procs, p.inc)
 	p.slot.remove(p)
 	p.slot.count(why, how)
+	if !clean && p.pid != 0 {
+		m.do(actReport{p.inc, crash{
+			slot: p.slot.id, gen: p.gen.id, build: p.gen.build, pid: p.pid, spawned: p.spawnedAt, died: m.now,
+			ready: !p.readyAt.IsZero(), why: why, how: how, words: p.output,
+		}})
+	}
 	m.do(actBury{inc: p.inc, slot: p.slot.id})
 	if clean {
 		m.log(hclog.Info, "worker gone", p.fields("exit", how)...)

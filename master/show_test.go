@@ -47,6 +47,8 @@ func (s *script) show(a action) string {
 			}
 		}
 		return "disarm what is not armed"
+	case actReport:
+		return fmt.Sprintf("report p%d how=%q words=%q", a.inc, a.crash.how, a.crash.words)
 	case actBury:
 		return fmt.Sprintf("bury p%d slot=%d as=%s", a.inc, a.slot, s.m.slots[a.slot-1].lastWhy) // a step buries one
 	case actPromote:

@@ -31,6 +31,8 @@ type running struct {
 	proc Process       // nil until evSpawned
 	out  chan outgoing // read by the writer; closed when it is buried
 
+	maxRSS uint64 // bytes, once it is reaped
+
 	// While another program is to take over.
 	resume chan struct{} // to the hearer that paused; has room for one
 	paused bool

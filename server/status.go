@@ -37,7 +37,26 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	printCrashes(w, s.Crashes)
 	return printApps(w, s)
+}
+
+// printCrashes has a line for each crash, and the words of the last one.
+func printCrashes(w io.Writer, crashes []stats.Crash) {
+	for n, c := range crashes {
+		fmt.Fprintf(w, "crash: %s, worker %d, pid %d, generation %d %s after %s, %d requests died with it\n",
+			time.Unix(c.Died, 0).Format(time.DateTime), c.Worker, c.PID, c.Generation, c.Exit,
+			(time.Duration(c.UptimeMS) * time.Millisecond).Round(time.Second), len(c.InFlight))
+		if n > 0 {
+			continue
+		}
+		for _, q := range c.InFlight {
+			fmt.Fprintf(w, "    %s %s, for %s\n", q.Method, q.Path, time.Duration(q.AgeMS)*time.Millisecond)
+		}
+		if c.Words != "" {
+			fmt.Fprintln(w, strings.TrimPrefix(firstWords(c.Words), "\n"))
+		}
+	}
 }
 
 // lastReload says in its first line what happened; the program's own words follow.

@@ -53,7 +53,7 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top": {"build", "config_file", "generation", "last_reload", "ostler", "ready", "reloads", "started_at", "state"},
+		"top": {"build", "config_file", "crashes", "generation", "last_reload", "ostler", "ready", "reloads", "started_at", "state"},
 		"app": {"latency", "module", "mounted", "rejected", "rejects", "running_time", "status_codes"},
 		"worker": {
 			"generation", "heartbeat_age_ms", "in_flight", "last_exit", "last_exit_reason", "latency", "process", "queue_wait", "queued",
@@ -94,6 +94,11 @@ func full() Snapshot {
 		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1,
 		StartedAt: start().Unix(), ConfigFile: "/srv/app.toml", Reloads: Reloads{OK: 1, Rejected: 2, RolledBack: 3},
 		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Words: "panic: none", Began: start().Unix(), TookMS: 40},
+		Crashes: []Crash{{
+			Worker: 1, PID: 4710, Generation: 4, Build: "abc", Died: start().Unix(), UptimeMS: 5000, Ready: 1, Reason: "signal",
+			Exit: "was killed by signal 9 (killed)", Words: "fatal error: out of memory", Requests: 7,
+			InFlight: RequestsOf([]InFlight{running}, start().Add(time.Second)), MaxRSS: 1 << 30, Heap: 1 << 29, Goroutines: 12, File: "/var/crash/a",
+		}},
 	}
 }
 

@@ -37,6 +37,8 @@ type Snapshot struct {
 	Reloads    Reloads `json:"reloads"`
 
 	LastReload *LastReload `json:"last_reload,omitempty"` // not there before the first
+
+	Crashes List[Crash] `json:"crashes"` // the last MaxCrashes, newest first
 }
 
 // Reloads counts reloads by how they ended.

@@ -121,10 +121,13 @@ func (i *Instance) launch(p Process) {
 func prepare(t testing.TB, toml string) *Instance {
 	t.Helper()
 	dir := Dir(t)
-	for key, value := range map[string]string{
+	keys := map[string]string{
 		"pidfile": "$DIR/pid", "stats": "$DIR/stats", "logto": "$DIR/log", "req-logger": "$DIR/access",
-		"reload-probation": "0s", // a test that is not about it need not wait for it
-	} {
+	}
+	if !strings.Contains(toml, "master = false") {
+		keys["reload-probation"] = "0s" // a test that is not about it need not wait for it
+	}
+	for key, value := range keys {
 		if !strings.Contains("\n"+toml, "\n"+key+" ") {
 			toml = fmt.Sprintf("%s = %q\n%s", key, value, toml)
 		}
