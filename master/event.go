@@ -1,6 +1,10 @@
 package master
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed17661985/ostler/stats"
+)
 
 // incarnation numbers processes over the master's whole life. Whatever is said about a
 // process carries it, so that nothing said about a dead one can touch its successor.
@@ -74,6 +78,13 @@ type (
 		words Words
 	}
 
+	// evSick: a process that serves was found to be in a state it will not leave by itself.
+	evSick struct {
+		inc  incarnation
+		why  stats.Exit // ExitUnresponsive or ExitMemory
+		text string
+	}
+
 	// evTimer: a timer ran out; for a process it carries its incarnation, for a slot's
 	// backoff the slot, for a look at the candidate its generation.
 	evTimer struct {
@@ -121,6 +132,7 @@ func (evFailed) event()      {}
 func (evRetire) event()      {}
 func (evClosed) event()      {}
 func (evExited) event()      {}
+func (evSick) event()        {}
 func (evTimer) event()       {}
 func (evWeighed) event()     {}
 func (evReload) event()      {}

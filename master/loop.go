@@ -77,6 +77,7 @@ func newLoop(ctx context.Context, m *Master) *loop {
 func (l *loop) run(ctx context.Context) error {
 	defer l.cancelLoad()
 	defer l.herald.start(l.options.Progress)()
+	defer l.startLooking()()
 	if m := l.master.metrics; m != nil {
 		defer m.start()()
 	}
@@ -140,6 +141,9 @@ func (l *loop) take(n note) {
 		return
 	case n.pong != nil:
 		close(n.pong)
+		return
+	case n.look:
+		l.look()
 		return
 	case n.rest != nil:
 		l.resting = append(l.resting, n.rest)

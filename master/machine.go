@@ -87,6 +87,8 @@ func (m *machine) handle(ev event) {
 		m.with(ev.inc, func(p *process) { m.onClosed(p, ev) })
 	case evExited:
 		m.with(ev.inc, func(p *process) { m.onExited(p, ev) })
+	case evSick:
+		m.with(ev.inc, func(p *process) { m.onSick(p, ev) })
 	case evTimer:
 		m.onTimer(ev)
 	case evWeighed:

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -257,6 +258,12 @@ func parseEvent(verb string, a args) (event, error) {
 		return evClosed{a.inc, a.err()}, nil
 	case "exit":
 		return evExited{inc: a.inc, exit: Exit{Code: a.int("code", 0), Signal: syscall.Signal(a.int("signal", 0))}, words: Words{Crash: a.keys["crash"], Printed: a.text}}, nil
+	case "sick":
+		why := stats.ExitUnresponsive
+		if a.keys["why"] == "memory" {
+			why = stats.ExitMemory
+		}
+		return evSick{a.inc, why, a.text}, nil
 	case "weighed": // live=requests/errors candidate=requests/errors
 		return evWeighed{gen: a.int("gen", 0), live: a.tally("live"), candidate: a.tally("candidate")}, nil
 	case "timer": // a late one: p1 with the ticket of an earlier life

@@ -50,6 +50,8 @@ type Options struct {
 
 	// Metrics takes what the applications count. Nil: they are not asked.
 	Metrics MetricsStore
+
+	lookEvery time.Duration // zero: lookEvery, the usual
 }
 
 // Master supervises the workers of one application.

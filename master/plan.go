@@ -30,6 +30,8 @@ type Plan struct {
 	Mercy        time.Duration // for a worker to drain; zero means 30s
 	Linger       time.Duration // idle connections are kept this long in a drain
 
+	EvilRSS uint64 // bytes of memory at which a worker is killed at once; zero: never
+
 	// Of a reload to this plan.
 	Probation time.Duration // all new workers have to do well for so long before the old ones go; zero: none
 	Surge     int           // processes there may be beyond Workers; zero: all new ones beside all old ones

@@ -269,6 +269,23 @@ func (m *machine) onRetire(p *process, ev evRetire) {
 	}
 }
 
+// onSick ends a process at once: it cannot be asked, or must not be waited for. One that is
+// wedged leaves its stacks first.
+func (m *machine) onSick(p *process, ev evSick) {
+	if p.phase != Ready {
+		return // its timer is running
+	}
+	p.words = fmt.Sprintf("worker %d %s", p.slot.id, ev.text)
+	p.ends(ev.why)
+	m.log(hclog.Error, "worker is ended", p.fields("reason", ev.text)...)
+	if ev.why == stats.ExitUnresponsive {
+		m.quit(p)
+	} else {
+		m.kill(p)
+	}
+	m.fail(p)
+}
+
 // onClosed: the end of a control connection usually comes a moment before the exit. A
 // process that stays can be neither told nor heard, so its time is limited.
 func (m *machine) onClosed(p *process, ev evClosed) {

@@ -31,6 +31,7 @@ type running struct {
 	proc Process       // nil until evSpawned
 	out  chan outgoing // read by the writer; closed when it is buried
 
+	health health
 	maxRSS uint64 // bytes, once it is reaped
 
 	// While another program is to take over.

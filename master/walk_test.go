@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/worker/control"
 )
 
@@ -152,6 +153,8 @@ func (w *world) live(s *sim) {
 	case n < 9:
 		s.closed = true
 		w.step(evClosed{s.inc, nil})
+	case n < 10:
+		w.step(evSick{s.inc, [...]stats.Exit{stats.ExitUnresponsive, stats.ExitMemory}[w.r.IntN(2)], "is ill"})
 	case n < 13:
 		w.step(evFailed{inc: s.inc, stage: "build", err: "unlucky"})
 	case n < 16:

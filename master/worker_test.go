@@ -20,6 +20,8 @@ type tinyConfig struct {
 	Fail string // what New says
 	Exit int    // the status to exit with instead of getting ready
 
+	Beat bool // give signs of life
+
 	Say, Panic string // what it prints before, and how it ends instead
 }
 
@@ -66,6 +68,14 @@ func tinyLife(conn *control.Conn) error {
 	}
 	if config.Exit != 0 {
 		os.Exit(config.Exit)
+	}
+	if config.Beat {
+		page.Beat(time.Now())
+		go func() {
+			for now := range time.Tick(5 * time.Millisecond) {
+				page.Beat(now)
+			}
+		}()
 	}
 	if config.Fail != "" {
 		return fmt.Errorf("%s", config.Fail)
