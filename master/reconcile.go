@@ -93,7 +93,9 @@ func (m *machine) fillLive() {
 		}
 		staying := s.staying(m.live)
 		if staying == nil {
-			m.spawnWhenDue(s, m.live)
+			if !m.canWait(s) || !m.recycling() {
+				m.spawnWhenDue(s, m.live)
+			}
 			continue
 		}
 		if staying.phase != Ready {
@@ -106,6 +108,28 @@ func (m *machine) fillLive() {
 			}
 		}
 	}
+}
+
+// canWait reports whether the process in s only wishes to be replaced, and serves until then.
+// One with a request that overran has lost a slot or more, and does not wait.
+func (m *machine) canWait(s *slot) bool {
+	for _, p := range s.procs {
+		if p.gen == m.live && p.phase == Ready && !p.ailing && retirement(p.retiring) != stats.ExitHarakiri {
+			return true
+		}
+	}
+	return false
+}
+
+// recycling reports whether a worker that can wait is being replaced: one at a time, or all
+// that were started together and have grown alike would go together.
+func (m *machine) recycling() bool {
+	for _, s := range m.slots {
+		if next := s.staying(m.live); next != nil && next.starting() && m.canWait(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // dismissAll ends the processes of g in s.

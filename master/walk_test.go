@@ -19,7 +19,7 @@ import (
 // unlucky, and looks at the whole machine after each step. Every walk ends with luck, and
 // must then serve or be stopped.
 func TestRandomWalksKeepTheInvariants(t *testing.T) {
-	walks, steps := 1000, 300
+	walks, steps := 400, 300
 	if testing.Short() {
 		walks = 50
 	}
