@@ -77,3 +77,13 @@ func reportText(s stats.Crash) string {
 	}
 	return b.String()
 }
+
+// heapProfile names the file for what a worker holds that is replaced because of its memory.
+func (l *loop) heapProfile(inc incarnation) string {
+	p := l.machine.procs[inc]
+	if l.options.CrashDir == "" || p.ending != stats.ExitMemory {
+		return ""
+	}
+	name := fmt.Sprintf("heap-%s-worker%d-%d.pprof", l.master.now().UTC().Format("20060102T150405.000"), p.slot.id, p.pid)
+	return filepath.Join(l.options.CrashDir, name)
+}

@@ -60,9 +60,11 @@ type (
 		inc        incarnation
 		stage, err string
 	}
+	// evRetire: ours says that it was found out here, by a look at the process.
 	evRetire struct {
 		inc    incarnation
 		reason string
+		ours   bool
 	}
 
 	// evClosed: the control connection ended; err is nil for a plain end.

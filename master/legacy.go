@@ -52,11 +52,11 @@ type processLegacy struct {
 
 	SpawnedAt, ReadyAt time.Time
 
-	Asked, Failed, Lost, Ailing bool
-	Ending                      stats.Exit
-	Retiring                    string
-	Strays                      int
-	Stage, Words                string
+	Asked, Failed, Lost, Ailing, Worn bool
+	Ending                            stats.Exit
+	Retiring                          string
+	Strays                            int
+	Stage, Words                      string
 }
 
 // resting reports whether the machine can be handed over: nothing is starting, nothing is
@@ -97,7 +97,7 @@ func (p *process) legacy() processLegacy {
 	l := processLegacy{
 		Inc: p.inc, Slot: p.slot.id, Gen: p.gen.id, Phase: p.phase, PID: p.pid,
 		SpawnedAt: p.spawnedAt, ReadyAt: p.readyAt,
-		Asked: p.asked, Failed: p.failed, Lost: p.lost, Ailing: p.ailing,
+		Asked: p.asked, Failed: p.failed, Lost: p.lost, Ailing: p.ailing, Worn: p.worn,
 		Ending: p.ending, Retiring: p.retiring, Strays: p.strays, Stage: p.stage, Words: p.words,
 	}
 	if p.ticket != 0 {
@@ -138,7 +138,7 @@ func (m *machine) adopt(l processLegacy, g *generation) {
 	p := &process{
 		inc: l.Inc, slot: m.slots[l.Slot-1], gen: g, phase: l.Phase, pid: l.PID, timer: l.Timer, due: l.Due,
 		spawnedAt: l.SpawnedAt, readyAt: l.ReadyAt,
-		asked: l.Asked, failed: l.Failed, lost: l.Lost, ailing: l.Ailing,
+		asked: l.Asked, failed: l.Failed, lost: l.Lost, ailing: l.Ailing, worn: l.Worn,
 		ending: l.Ending, retiring: l.Retiring, strays: l.Strays, stage: l.Stage, words: l.Words,
 	}
 	m.procs[p.inc] = p

@@ -203,7 +203,7 @@ func (l *loop) perform(a action) {
 	case actSetup:
 		l.procs[a.inc].say(l.setup(a.inc))
 	case actDrain:
-		l.procs[a.inc].say(control.Drain{Timeout: a.timeout, Linger: a.linger})
+		l.procs[a.inc].say(control.Drain{Timeout: a.timeout, Linger: a.linger, HeapProfile: l.heapProfile(a.inc)})
 	case actReopen:
 		l.procs[a.inc].say(control.Reopen{})
 	case actKill:

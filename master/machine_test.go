@@ -253,7 +253,7 @@ func parseEvent(verb string, a args) (event, error) {
 	case "failed":
 		return evFailed{inc: a.inc, stage: a.keys["stage"], err: a.text}, nil
 	case "retire":
-		return evRetire{a.inc, a.text}, nil
+		return evRetire{inc: a.inc, reason: a.text, ours: a.keys["by"] == "us"}, nil
 	case "closed":
 		return evClosed{a.inc, a.err()}, nil
 	case "exit":

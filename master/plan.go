@@ -30,7 +30,11 @@ type Plan struct {
 	Mercy        time.Duration // for a worker to drain; zero means 30s
 	Linger       time.Duration // idle connections are kept this long in a drain
 
-	EvilRSS uint64 // bytes of memory at which a worker is killed at once; zero: never
+	// Limits at which a worker is replaced; zero: none.
+	RSS         uint64        // bytes of memory, at several looks in a row
+	EvilRSS     uint64        // bytes of memory at which it is killed at once
+	MaxLifetime time.Duration // since it was ready, less up to a tenth
+	MinLifetime time.Duration // no limit but EvilRSS holds before
 
 	// Of a reload to this plan.
 	Probation time.Duration // all new workers have to do well for so long before the old ones go; zero: none

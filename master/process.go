@@ -73,7 +73,8 @@ type process struct {
 	ending   stats.Exit // why, once that is decided
 	failed   bool       // the verdict of fail was passed
 	lost     bool       // it cannot be told anything any more
-	retiring string     // it asked for a successor, for this reason
+	retiring string     // it is to have a successor, for this reason
+	worn     bool       // that was found out here, and it has not said so itself
 	ailing   bool       // it said Failed while it served
 	strays   int        // frames out of turn
 	stage    string     // where it says it failed
@@ -258,9 +259,13 @@ func (m *machine) onRetire(p *process, ev evRetire) {
 		return // it is going anyway
 	}
 	if p.retiring != "" {
-		m.misbehaved(p, "retire")
+		if !ev.ours && !p.worn {
+			m.misbehaved(p, "retire")
+		}
+		p.worn = false // it may say once what was found out already
 		return
 	}
+	p.worn = ev.ours
 	m.leaves(p, cmp.Or(ev.reason, "no reason given"))
 	m.log(hclog.Info, "worker retires", p.fields("reason", p.retiring)...)
 	if p.gen == m.candidate && retirement(p.retiring) == stats.ExitHarakiri {

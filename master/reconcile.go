@@ -124,7 +124,7 @@ func (m *machine) canWait(s *slot) bool {
 // recycling reports whether a worker that can wait is being replaced: one at a time, or all
 // that were started together and have grown alike would go together.
 func (m *machine) recycling() bool {
-	for _, s := range m.slots {
+	for _, s := range m.slots[:min(m.live.workers, len(m.slots))] {
 		if next := s.staying(m.live); next != nil && next.starting() && m.canWait(s) {
 			return true
 		}

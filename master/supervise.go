@@ -3,6 +3,7 @@ package master
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"syscall"
 	"time"
@@ -32,7 +33,8 @@ type running struct {
 	out  chan outgoing // read by the writer; closed when it is buried
 
 	health health
-	maxRSS uint64 // bytes, once it is reaped
+	jitter float64 // of its lifetime, in [0,1)
+	maxRSS uint64  // bytes, once it is reaped
 
 	// While another program is to take over.
 	resume chan struct{} // to the hearer that paused; has room for one
@@ -95,7 +97,8 @@ func (l *loop) spawn(a actSpawn) {
 func newRunning(inc incarnation, slot, gen int, p Plan) *running {
 	return &running{
 		inc: inc, slot: slot, gen: gen, apps: p.Apps, dir: p.Dir,
-		out: make(chan outgoing, outbox), resume: make(chan struct{}, 1),
+		jitter: rand.Float64(),
+		out:    make(chan outgoing, outbox), resume: make(chan struct{}, 1),
 	}
 }
 

@@ -158,7 +158,7 @@ func (w *world) live(s *sim) {
 	case n < 13:
 		w.step(evFailed{inc: s.inc, stage: "build", err: "unlucky"})
 	case n < 16:
-		w.step(evRetire{s.inc, "tired"})
+		w.step(evRetire{inc: s.inc, reason: "tired", ours: w.r.IntN(2) == 0})
 	case n < 18:
 		w.step(evReady{s.inc})
 	case n < 20:

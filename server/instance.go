@@ -104,6 +104,7 @@ func (i *instance) makeMaster(file string) (err error) {
 		Log:      i.log,
 		Vacuum:   i.cfg.Vacuum,
 		Stdio:    i.stdio(),
+		CrashDir: i.cfg.CrashDir,
 		Progress: i.onProgress,
 		Version:  Version, ConfigFile: file,
 		Metrics: i.metrics.asStore(),

@@ -74,6 +74,8 @@ func makePlan(s statement) (master.Plan, error) {
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
+		RSS: uint64(cfg.ReloadOnRSS), EvilRSS: uint64(cfg.EvilReloadOnRSS),
+		MaxLifetime: time.Duration(cfg.MaxWorkerLifetime), MinLifetime: time.Duration(cfg.MinWorkerLifetime),
 		Probation: time.Duration(cfg.ReloadProbation), Surge: cfg.Surge(),
 	}, nil
 }

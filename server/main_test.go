@@ -22,6 +22,13 @@ func apps() []server.App {
 	return append(webApps(), []server.App{
 		counting(),
 		server.Handler("echo", http.HandlerFunc(echo)),
+		server.Handler("hoard", hoard()),
+		{Name: "leaves-goroutines", New: func(context.Context) (http.Handler, error) {
+			for range 3 {
+				go waitForEver()
+			}
+			return http.HandlerFunc(panicOnDemand), nil
+		}},
 		server.Handler("transfers", transfers()),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
 		server.Handler("endless", http.HandlerFunc(endless)),
@@ -54,6 +61,14 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write(body)
+}
+
+func waitForEver() { select {} }
+
+func panicOnDemand(_ http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("panic") {
+		panic("on demand")
+	}
 }
 
 // surroundings tells what a worker process was given by its configuration: its

@@ -202,6 +202,7 @@ func needRestart(old, new config.Config) error {
 	check("touch-reload", slices.Equal(old.TouchReload, new.TouchReload))
 	check("uid", old.UID == new.UID)
 	check("gid", old.GID == new.GID)
+	check("crash-dir", old.CrashDir == new.CrashDir)
 	check("vacuum", old.Vacuum == new.Vacuum)
 	return errors.Join(changed...)
 }

@@ -93,10 +93,12 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 		AppOf:         h.appOf,
 	}
 	return worker.Service{
-		Handler:      h.handler,
-		NewServer:    protocols{cfg: cfg, log: log, certs: certs}.newServer,
-		Pool:         requests,
-		Startup:      h.startup,
+		Handler:     h.handler,
+		NewServer:   protocols{cfg: cfg, log: log, certs: certs}.newServer,
+		Pool:        requests,
+		Startup:     h.startup,
+		MaxRequests: uint64(cfg.MaxRequests), ReloadOnException: cfg.ReloadOnException,
+		MinLifetime:  time.Duration(cfg.MinWorkerLifetime),
 		UpgradeMercy: time.Duration(cfg.UpgradeMercy),
 		Metrics:      dump(registries(apps, cfg)),
 		Close:        func() error { return errors.Join(h.close(), logs.close()) },

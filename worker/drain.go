@@ -11,18 +11,20 @@ import (
 
 // drain ends the service within ask.Timeout:
 //
+//  0. what it holds in memory is written down, if that is why it goes
 //  1. the application's context ends, so that its background work can stop
 //  2. the pool drains: see pool.Pool.Drain
 //  3. upgraded connections that stay are closed after UpgradeMercy
 //  4. what is left shortly before the limit is named and cut
 //  5. the servers are closed and joined, and handlers that were cut get a moment to end
 //  6. the last metrics are sent
-//  7. the application is closed
+//  7. the application is closed, and what it left running is named
 func (l *life) drain(ask control.Drain) error {
 	if err := l.move(Draining); err != nil {
 		return err
 	}
 	began := time.Now()
+	l.writeHeap(ask.HeapProfile)
 	l.endAppCtx()
 
 	err := l.drainPool(ask)
@@ -36,6 +38,7 @@ func (l *life) drain(ask control.Drain) error {
 	l.awaitHandlers(max(reserve(ask.Timeout)/2, cutMercy))
 	l.endReporter(max(min(ask.Timeout-time.Since(began), lastGather), cutMercy))
 	err = errors.Join(err, l.closeApp(ask.Timeout-time.Since(began)))
+	l.reportLeaks()
 	l.log.Debug("drained", "took", time.Since(began))
 	return errors.Join(err, l.move(Done))
 }

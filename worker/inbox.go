@@ -14,10 +14,11 @@ import (
 
 // event is something that happened to a worker.
 type event struct {
-	kind  eventKind
-	setup control.Setup // of setupCame
-	drain control.Drain // of drainAsked
-	err   error         // of masterGone; nil is a plain EOF
+	kind   eventKind
+	setup  control.Setup // of setupCame
+	drain  control.Drain // of drainAsked
+	reason string        // of wornOut
+	err    error         // of masterGone; nil is a plain EOF
 }
 
 type eventKind uint8
@@ -30,10 +31,11 @@ const (
 	termCame              // SIGTERM
 	stopAsked             // the context of Run or Serve ended
 	cutAsked              // stop without a drain
+	wornOut               // a limit of this process is reached
 )
 
 func (k eventKind) String() string {
-	names := [...]string{"setup", "drain", "end of the master", "reopen", "SIGTERM", "stop", "cut"}
+	names := [...]string{"setup", "drain", "end of the master", "reopen", "SIGTERM", "stop", "cut", "a limit"}
 	if k < 1 || int(k) > len(names) {
 		return fmt.Sprintf("eventKind(%d)", uint8(k))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -44,11 +45,13 @@ type life struct {
 	service   Service
 	pool      *pool.Pool
 	servers   []Server
-	terms     int       // SIGTERMs so far
-	reopen    bool      // a Reopen came while there was nothing to reopen yet
-	retired   bool      // the supervisor was asked for a successor
-	orphan    bool      // the master is gone
-	reporter  *reporter // nil if there is nothing to report
+	terms     int // SIGTERMs so far
+
+	servingSince time.Time
+	reopen       bool      // a Reopen came while there was nothing to reopen yet
+	retired      bool      // the supervisor was asked for a successor
+	orphan       bool      // the master is gone
+	reporter     *reporter // nil if there is nothing to report
 
 	serving sync.WaitGroup // the servers' goroutines
 	ended   chan error     // from them; room for all, so that none waits for a reader
@@ -137,7 +140,13 @@ func (l *life) assemble() error {
 	o := l.service.Pool
 	o.Page = l.page
 	if o.OnPanic == nil {
-		o.OnPanic = l.logPanic
+		o.OnPanic = l.onPanic
+	}
+	if most := l.service.MaxRequests; most > 0 {
+		o.RequestLimit = most - rand.Uint64N(most/10+1) // or all would go together
+		o.OnLimit = func() {
+			l.inbox.post(event{kind: wornOut, reason: fmt.Sprintf("max_requests: %d requests", o.RequestLimit)})
+		}
 	}
 	if o.Slots > l.page.Slots() {
 		return fmt.Errorf("%d slots are asked for, the scoreboard has %d", o.Slots, l.page.Slots())
@@ -177,8 +186,11 @@ func (l *life) acceptDirectly(i int) {
 	l.listeners[i] = direct
 }
 
-func (l *life) logPanic(r *http.Request, v any, stack []byte) {
+func (l *life) onPanic(r *http.Request, v any, stack []byte) {
 	l.log.Error("handler panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(stack))
+	if l.service.ReloadOnException {
+		go l.inbox.post(event{kind: wornOut, reason: fmt.Sprintf("exception: %s %s", r.Method, r.URL.Path)})
+	}
 }
 
 func (l *life) startServing() error {
@@ -197,6 +209,7 @@ func (l *life) startServing() error {
 			l.log.Error("the log is reached through the master only", "error", err)
 		}
 	}
+	l.servingSince = time.Now()
 	l.report(control.Ready{})
 	l.startReporter()
 	return nil
@@ -244,6 +257,8 @@ func (l *life) judge(ev event) (ask control.Drain, stop bool) {
 			return own, true
 		}
 		l.retire("SIGTERM")
+	case wornOut:
+		l.retireWhenOld(ev)
 	case reopenAsked:
 		l.reopenLogs()
 	case setupCame:
@@ -260,6 +275,16 @@ func (l *life) retire(reason string) {
 	l.retired = true
 	l.log.Info("asking to be replaced", "reason", reason)
 	l.report(control.Retire{Reason: reason})
+}
+
+// retireWhenOld keeps a process that has reached a limit young: a limit that is reached so soon
+// is a mistake in the configuration or the application, and must not cost a fork each moment.
+func (l *life) retireWhenOld(ev event) {
+	if wait := l.service.MinLifetime - time.Since(l.servingSince); wait > 0 {
+		time.AfterFunc(wait, func() { l.inbox.post(ev) })
+		return
+	}
+	l.retire(ev.reason)
 }
 
 func (l *life) reopenLogs() {

@@ -53,6 +53,13 @@ type Service struct {
 
 	Pool pool.Options // Page is set here; without an OnPanic panics go to the log
 
+	// MaxRequests is how many requests a worker begins before it asks to be replaced, give or
+	// take the tenth by which workers differ; zero: any number. ReloadOnException: a panic of
+	// a handler is a reason too.
+	MaxRequests       uint64
+	ReloadOnException bool
+	MinLifetime       time.Duration // it does not ask before
+
 	// Startup is how long each app took to build, by its number on the page.
 	Startup []time.Duration
 

@@ -77,6 +77,15 @@ type Config struct {
 	HTTPKeepalive     Duration // 0 closes after each response
 	QueueTimeout      Duration
 
+	// When a worker is replaced. Zero: never.
+	MaxRequests       int
+	MaxWorkerLifetime Duration
+	MinWorkerLifetime Duration
+	ReloadOnRSS       Size
+	EvilReloadOnRSS   Size
+	ReloadOnException bool
+	CrashDir          string
+
 	// Reloads.
 	TouchReload     []string
 	ReloadProbation Duration // 0: none

@@ -11,23 +11,14 @@ type later struct {
 
 func laterKeys() []later {
 	const (
-		timer  = "reload from a systemd timer or cron: new workers are ready before the old ones stop"
-		memory = "set GOMEMLIMIT in [env], or MemoryHigh= in the systemd unit"
 		fixed  = "set a fixed number with processes; the signals TTIN and TTOU add and remove a worker"
 		static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
 	)
 	return []later{
 		{"harakiri", "wrap slow handlers in http.TimeoutHandler"},
-		{"max-requests", timer},
-		{"max-worker-lifetime", timer},
-		{"min-worker-lifetime", timer},
-		{"reload-on-rss", memory},
-		{"evil-reload-on-rss", memory},
-		{"reload-on-exception", "leave it out: a panic is answered 500 and counted, and the worker goes on"},
 		{"cheaper", fixed},
 		{"cheaper-*", fixed},
 		{"idle", fixed},
-		{"crash-dir", "read the log: it has what a dying worker printed"},
 		{"cpu-affinity", "use CPUAffinity= in the systemd unit, or taskset"},
 		{"max-queue", "bound the wait with queue-timeout"},
 		{"reserve-slots", "ask the stats address for the state of the server, which needs no slot"},

@@ -105,6 +105,7 @@ func TestRulesBetweenKeys(t *testing.T) {
 		want []string // none: accepted
 	}{
 		"same address twice":           {"socket = '127.0.0.1:80'\nhttp-socket = '127.0.0.1:80'", []string{"2: http-socket: 127.0.0.1:80 is already taken by socket on line 1"}},
+		"evil below good":              {"socket = 'a'\nreload-on-rss = '2GiB'\nevil-reload-on-rss = '1GiB'", []string{"3: evil-reload-on-rss: 1GiB kills before reload-on-rss (2GiB) replaces"}},
 		"chain and surge":              {"socket = 'a'\nchain-reload = true\nreload-surge = 2", []string{"3: reload-surge: chain-reload replaces one worker after the other"}},
 		"chain is a surge of one":      {"socket = 'a'\nchain-reload = true\nreload-surge = 1", nil},
 		"blame falls on the later":     {"http-socket = '127.0.0.1:80'\nsocket = '127.0.0.1:80'", []string{"2: socket: 127.0.0.1:80 is already taken by http-socket on line 1"}},
@@ -153,7 +154,7 @@ func TestUnknownKeysGetAnAnswer(t *testing.T) {
 		"enable-threads": "about Python", "emperor": "one server per file", "die-on-term": "TERM always stops gracefully",
 		"need-app": "never starts", "strict": "always refused", "wsgi-file": "use module", "plugins": "no plugins",
 		"http": "use http-socket", "pythonpath": "another language", "static-expires": "serve files",
-		"cheaper-busyness-max": "not supported yet (meanwhile:", "max-requests": "not supported yet (meanwhile:",
+		"cheaper-busyness-max": "not supported yet (meanwhile:", "max-queue": "not supported yet (meanwhile:",
 	} {
 		_, err := parse(t, "socket = 'a'\n"+key+" = 1\n")
 		if err == nil || !strings.HasPrefix(err.Error(), "/srv/app/app.toml:2: "+key+": ") || !strings.Contains(err.Error(), want) {
@@ -214,7 +215,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		Sockets: []Socket{unix("uwsgi", "/srv/app/a")}, Listen: 1024, ChmodSocket: 0o660, AllowFrom: networks("127.0.0.0/8", "::1/128"),
 		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
 		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
-		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), ReloadProbation: seconds(2),
+		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -9,6 +9,7 @@ func (p *parser) rules(c *Config) {
 	p.haveOwnFile()
 	p.protectUwsgi()
 	p.chainOrSurge(c)
+	p.evilIsWorse(c)
 	if !c.Master {
 		p.withoutMaster(c)
 	}
@@ -40,6 +41,12 @@ func (p *parser) deriveControl(c *Config) {
 func (p *parser) chainOrSurge(c *Config) {
 	if c.ChainReload && c.ReloadSurge > 1 {
 		p.conflict("reload-surge", "chain-reload replaces one worker after the other, which is reload-surge = 1: leave one of them out")
+	}
+}
+
+func (p *parser) evilIsWorse(c *Config) {
+	if c.EvilReloadOnRSS > 0 && c.EvilReloadOnRSS <= c.ReloadOnRSS {
+		p.conflict("evil-reload-on-rss", "%s kills before reload-on-rss (%s) replaces: make it the larger one", c.EvilReloadOnRSS, c.ReloadOnRSS)
 	}
 }
 
@@ -116,7 +123,8 @@ func (p *parser) withoutMaster(c *Config) {
 	if p.given("processes") && c.Processes > 1 {
 		p.conflict("processes", needs)
 	}
-	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "uid", "gid"} {
+	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "max-requests", "max-worker-lifetime",
+		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "crash-dir", "uid", "gid"} {
 		if p.given(key) {
 			p.conflict(key, needs)
 		}

@@ -50,6 +50,7 @@ func schema(c *Config) []section {
 		{"Processes", processes(c)},
 		{"Sockets", listening(c)},
 		{"Limits and timeouts", limits(c)},
+		{"When a worker is replaced", recycling(c)},
 		{"Logs", logs(c)},
 		{"Environment", surroundings(c)},
 		{"Life of the server", life(c)},
@@ -159,6 +160,32 @@ func limits(c *Config) []option {
 		{"queue-timeout", formDuration, `"5s"`, "",
 			"How long a request may wait for a free slot before it is answered 503 with Retry-After. Zero is refused.",
 			"none", duration(&c.QueueTimeout, 1)},
+	}
+}
+
+func recycling(c *Config) []option {
+	return []option{
+		{"max-requests", "whole number, 1 to 1000000000", "", "any number",
+			"Requests after which a worker is replaced, less up to a tenth, by which workers differ. The successor is ready before the worker stops, and one worker is replaced at a time.",
+			"`max-requests` with `max-requests-delta`", whole(&c.MaxRequests, 1, 1_000_000_000)},
+		{"max-worker-lifetime", formDuration, `"0s"`, "0: no limit",
+			"How long a worker serves until it is replaced, less up to a tenth. 0 is no limit.",
+			"`max-worker-lifetime` with its delta", duration(&c.MaxWorkerLifetime, 0)},
+		{"min-worker-lifetime", formDuration, `"10s"`, "",
+			"A worker that reaches one of these limits sooner serves on until this time: it would be replaced without end. `evil-reload-on-rss` does not wait. 0 lets it go at once.",
+			"`min-worker-lifetime`, default 60 s", duration(&c.MinWorkerLifetime, 0)},
+		{"reload-on-rss", "size", "0", "0: no limit",
+			"Memory (RSS) at which a worker is replaced. It has to be seen three times, a second apart; the running requests finish. With `crash-dir` the worker writes a heap profile first. 0 is no limit.",
+			"`reload-on-rss`, in MiB without a unit", size(&c.ReloadOnRSS)},
+		{"evil-reload-on-rss", "size", "0", "0: no limit",
+			"Memory (RSS) at which a worker is killed at once, with the requests that run in it: before the kernel kills something else. 0 is no limit.",
+			"`evil-reload-on-rss`, in MiB without a unit", size(&c.EvilReloadOnRSS)},
+		{"reload-on-exception", "true or false", "false", "",
+			"Whether a worker is replaced after a handler panicked in it. The request is answered 500 in any case, and the others go on.",
+			"`reload-on-exception`", yesNo(&c.ReloadOnException)},
+		{"crash-dir", formPath, "", "",
+			"Folder for a report of each worker that dies without being asked to: what the Go runtime printed, and which requests died with it. Heap profiles of `reload-on-rss` go there too, if the workers may write to it. It has to exist.",
+			"none", folder(&c.CrashDir)},
 	}
 }
 

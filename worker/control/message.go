@@ -19,7 +19,7 @@ const (
 	kindMetrics kind = 5 // ID u64, flags u8, data
 
 	kindSetup  kind = 65 // {"Slot":1,"Generation":1,"Sockets":[...],"Config":...,"Mercy":ns,"Linger":ns}
-	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns}
+	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns,"HeapProfile":"..."}
 	kindReopen kind = 67 // {}
 	kindGather kind = 68 // {"ID":1,"Timeout":ns}
 )
@@ -72,9 +72,13 @@ type Setup struct {
 
 // Drain asks for the end: accept nothing new, finish within Timeout, keep idle
 // connections open for Linger so that their next request is still served.
+//
+// HeapProfile is a file to which the worker writes what it holds in memory, before anything
+// else; empty: none is wanted.
 type Drain struct {
-	Timeout time.Duration
-	Linger  time.Duration
+	Timeout     time.Duration
+	Linger      time.Duration
+	HeapProfile string `json:",omitempty"`
 }
 
 // Reopen asks the worker to open its log files again, after they were rotated away.

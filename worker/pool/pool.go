@@ -49,6 +49,11 @@ type Options struct {
 	// so reaches nobody who could Charge it. May be nil.
 	AppOf func(*http.Request) int
 
+	// RequestLimit is the number of requests at whose beginning OnLimit is called, once and
+	// on a goroutine of its own. Zero: never.
+	RequestLimit uint64
+	OnLimit      func()
+
 	// OnPanic is told of each handler's panic, with the stack of the panic. May be nil.
 	OnPanic func(r *http.Request, v any, stack []byte)
 

@@ -42,7 +42,11 @@ func (w *response) begin() {
 		w.conn.row.Store(int32(w.slot))
 	}
 	w.streams = newStreams(w.inner, r, w.conn)
-	p.rows[w.slot].Begin(p.requests.Add(1), w.began, r.Method, r.URL.Path, r.RemoteAddr)
+	id := p.requests.Add(1)
+	if id == p.opts.RequestLimit {
+		go p.opts.OnLimit()
+	}
+	p.rows[w.slot].Begin(id, w.began, r.Method, r.URL.Path, r.RemoteAddr)
 	if r.Body != nil && r.Body != http.NoBody {
 		w.body.ReadCloser, w.body.response = r.Body, w
 		w.body.limited.Store(w.conn != nil && w.conn.limited() && r.ProtoMajor == 1)
