@@ -292,7 +292,15 @@ func (c *child) reap() Exit {
 		exit.Signal, exit.Core = ws.Signal(), ws.CoreDump()
 	}
 	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		exit.MaxRSS = uint64(usage.Maxrss) * rssUnit
+		exit.MaxRSS = maxRSS(usage)
 	}
 	return exit
+}
+
+// maxRSS is in bytes; ru_maxrss is in KiB, but on darwin.
+func maxRSS(u *syscall.Rusage) uint64 {
+	if runtime.GOOS == "darwin" {
+		return uint64(u.Maxrss)
+	}
+	return uint64(u.Maxrss) << 10
 }

@@ -18,6 +18,3 @@ func (c *child) Wait() {
 }
 
 func (c *child) Reap() Exit { return c.reap() }
-
-// rssUnit is that of getrusage's ru_maxrss.
-const rssUnit = 1 << 10

@@ -6,6 +6,3 @@ package master
 func (c *child) Wait() { c.exit = c.reap() }
 
 func (c *child) Reap() Exit { return c.exit }
-
-// rssUnit is that of getrusage's ru_maxrss on darwin; FreeBSD counts in KiB.
-const rssUnit = 1
