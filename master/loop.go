@@ -213,14 +213,9 @@ func (l *loop) perform(a action) {
 	case actWeigh:
 		l.master.mail.post(note{ev: l.weigh(a.gen)})
 	case actArm:
-		l.timers[a.ticket] = time.AfterFunc(a.after, func() {
-			l.master.mail.post(note{ev: evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot, gen: a.gen}})
-		})
+		l.arm(a)
 	case actDisarm:
-		if t := l.timers[a.ticket]; t != nil {
-			t.Stop()
-		}
-		delete(l.timers, a.ticket)
+		l.disarm(a.ticket)
 	case actReport:
 		l.report(a)
 	case actBury:
@@ -252,4 +247,17 @@ func (l *loop) perform(a action) {
 	default:
 		l.log.put(hclog.Error, "unknown action", "action", hclog.Fmt("%T", a))
 	}
+}
+
+func (l *loop) arm(a actArm) {
+	l.timers[a.ticket] = time.AfterFunc(a.after, func() {
+		l.master.mail.post(note{ev: evTimer{ticket: a.ticket, inc: a.inc, slot: a.slot, gen: a.gen}})
+	})
+}
+
+func (l *loop) disarm(t ticket) {
+	if timer := l.timers[t]; timer != nil {
+		timer.Stop()
+	}
+	delete(l.timers, t)
 }
