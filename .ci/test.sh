@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every test, with the race detector. Packages by name: test.sh ./worker/...
+# Every test, with the race detector, and what is counted without it.
+# Packages by name: test.sh ./worker/...
 source "$(dirname "$0")/common.sh"
 bash .ci/deps.sh
 
@@ -10,3 +11,4 @@ bash .ci/deps.sh
 go test -race -timeout 8m "$@"
 # What package accept does on Linux, package net does elsewhere: the same tests hold for both.
 go test -race -timeout 2m ./server/uwsgi -plain
+bash .ci/allocs.sh
