@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,16 +22,11 @@ import (
 const perConnection = 100 << 20 / 10_000
 
 // Connections that wait for a request cost neither memory nor time worth speaking of, and
-// each is served when its request comes. The race detector multiplies memory, so the server
-// is this test's own program built without it.
+// each is served when its request comes.
 func TestIdleConnectionsCostLittle(t *testing.T) {
-	program := filepath.Join(servertest.Dir(t), "app")
-	if out, err := exec.Command("go", "test", "-c", "-buildvcs=false", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build without -race: %v\n%s", err, out)
-	}
 	n := manyConnections(t)
 	i := servertest.LaunchAs(t, "module = \"echo\"\nprocesses = 2\nthreads = 64\nhttp-socket = \"$DIR/http\"\ndisable-logging = true\n",
-		servertest.Process{Program: program})
+		servertest.Process{Program: programWithoutRace(t)})
 	one := dialIdle(i)
 	one.ask(t, "warm")
 	one.Close()

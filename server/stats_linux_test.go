@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,25 +10,30 @@ import (
 	"github.com/seed17661985/ostler/stats"
 )
 
-// The goal is 20 ms with 16 workers. This is CPU time, which other processes on the machine
-// do not add to, but the race detector does: the bound is ten times the goal, and what was
-// measured is in the test's log.
+// A scrape of 16 workers costs the master less than 20 ms. This is CPU time: what else runs on
+// the machine does not count, but takes caches and the other half of a core, which can double
+// it, and never makes it less. So the best of several turns is what it costs. A turn is
+// ten scrapes, because the kernel counts in steps of 10 ms.
 func TestAScrapeCostsTheMasterLittle(t *testing.T) {
-	t.Parallel()
-	i := servertest.Launch(t, strings.Replace(echoing, "processes = 2\nthreads = 2", "processes = 16\nthreads = 64", 1))
+	const most, turns, scrapes = 20 * time.Millisecond, 5, 10
+	i := servertest.LaunchAs(t, strings.Replace(echoing, "processes = 2\nthreads = 2", "processes = 16\nthreads = 64", 1),
+		servertest.Process{Program: programWithoutRace(t)})
 	master := stats.Snapshot{Workers: stats.List[stats.Worker]{{PID: i.PID()}}}
-	const scrapes = 50
 	for _, path := range []string{"/metrics", "/metrics?compat=uwsgi_exporter", "/stats"} {
-		before := cpuTime(t, master)
 		var size int
-		for range scrapes {
-			_, text := page(t, i, "stats", path)
-			size = len(text)
+		costs := make([]time.Duration, turns)
+		for turn := range costs {
+			before := cpuTime(t, master)
+			for range scrapes {
+				_, text := page(t, i, "stats", path)
+				size = len(text)
+			}
+			costs[turn] = (cpuTime(t, master) - before) / scrapes
 		}
-		each := (cpuTime(t, master) - before) / scrapes
-		t.Logf("%s with 16 workers of 64 slots: %v of CPU time, %d bytes", path, each, size)
-		if each > 200*time.Millisecond {
-			t.Errorf("%s costs %v of CPU time", path, each)
+		slices.Sort(costs)
+		t.Logf("%s of 16 workers with 64 slots: %v of CPU time, %d bytes", path, costs, size)
+		if costs[0] > most {
+			t.Errorf("%s costs %v of CPU time, %v is allowed", path, costs[0], most)
 		}
 	}
 }
