@@ -79,6 +79,8 @@ func Launch(t testing.TB, toml string) *Instance {
 type Process struct {
 	Program string   // path of a copy of this test binary; empty: this test binary
 	Output  *os.File // standard output and error; nil: the test's standard error
+
+	Credential *syscall.Credential // whom it runs as; nil: as the test does, and only root may choose
 }
 
 // LaunchAs is Launch of a particular process.
@@ -104,6 +106,12 @@ func (i *Instance) launch(p Process) {
 	}
 	cmd := exec.Command(p.Program, "--config", i.Config)
 	cmd.Stderr, cmd.Stdout = p.Output, p.Output
+	if c := p.Credential; c != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c}
+		if err := os.Chown(i.Dir, int(c.Uid), int(c.Gid)); err != nil {
+			i.t.Fatal(err)
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		i.t.Fatalf("launch master: %v", err)
 	}
