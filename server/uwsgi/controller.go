@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -185,10 +187,18 @@ func isFile(src io.Reader) bool {
 	if l, ok := src.(*io.LimitedReader); ok {
 		src = l.R
 	}
-	f, ok := src.(*os.File)
+	f, ok := src.(file)
 	if !ok {
 		return false
 	}
 	st, err := f.Stat()
 	return err == nil && st.Mode().IsRegular()
 }
+
+// file is what the kernel needs of an *os.File, which io.Copy has wrapped.
+type file interface {
+	Stat() (fs.FileInfo, error)
+	syscall.Conn
+}
+
+var _ file = (*os.File)(nil)

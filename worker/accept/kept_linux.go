@@ -140,9 +140,6 @@ func (c *kept) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
-func (c *kept) ReadFrom(src io.Reader) (int64, error) { return io.Copy(c.socket, src) }
-
 // fail words an error as package net does for its own Read and Write.
 func (c *kept) fail(op string, err error) error {
 	if raw, ok := errors.AsType[*net.OpError](err); ok {

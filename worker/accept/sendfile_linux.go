@@ -14,6 +14,26 @@ const sendfileMost = 4 << 20
 // ReadFrom has the kernel copy where src is a regular file, alone or behind one
 // io.LimitedReader.
 func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
+	if n, done, err := copyFile(src, c.sendPart); done {
+		return n, err
+	}
+	return io.Copy(writerOnly{c}, src)
+}
+
+// ReadFrom does the same, over unix sockets too, for which package net has nothing; and it
+// has package net splice what comes from another connection.
+func (c *kept) ReadFrom(src io.Reader) (int64, error) {
+	if n, done, err := copyFile(src, c.sendPart); done {
+		return n, err
+	}
+	return io.Copy(c.socket, src)
+}
+
+// copyFile copies from a regular file's own offset, which moves along, by calls of part
+// that copy something, or nothing at the end of the file. If it did nothing, because src is
+// no such file or its file system cannot, it is not done. What of the limit is left is
+// exact, also when a deadline ends it: nothing was read that was not sent.
+func copyFile(src io.Reader, part func(from, most int) (int, error)) (total int64, done bool, err error) {
 	limit, r := int64(1<<63-1), src
 	limited, ok := src.(*io.LimitedReader)
 	if ok {
@@ -21,16 +41,21 @@ func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 	}
 	f, ok := regularFile(r)
 	if !ok {
-		return io.Copy(writerOnly{c}, src)
+		return 0, false, nil
 	}
-	n, err := c.sendfile(f, limit)
+	used := f.Control(func(from uintptr) {
+		for n := 1; n > 0 && total < limit && err == nil; total += int64(n) {
+			n, err = part(int(from), int(min(limit-total, sendfileMost)))
+		}
+	})
+	if err == nil {
+		err = used
+	}
 	if limited != nil {
-		limited.N -= n
+		limited.N -= total
 	}
-	if n == 0 && (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)) {
-		return io.Copy(writerOnly{c}, src) // a file system that cannot
-	}
-	return n, err
+	unable := errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)
+	return total, total > 0 || !unable, err
 }
 
 // file is what is needed of an *os.File, which io.Copy may have wrapped.
@@ -52,24 +77,9 @@ func regularFile(r io.Reader) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-// sendfile copies from the file's own offset, which moves along.
-func (c *Conn) sendfile(src syscall.RawConn, limit int64) (total int64, err error) {
-	used := src.Control(func(from uintptr) {
-		for n := 1; n > 0 && total < limit && err == nil; total += int64(n) {
-			n, err = c.sendPart(int(from), int(min(limit-total, sendfileMost)))
-		}
-	})
-	if err == nil {
-		err = used
-	}
-	return total, err
-}
-
-// sendPart is one call that copies something, or nothing at the end of the file.
 func (c *Conn) sendPart(from, most int) (n int, err error) {
 	send := func(to int) (err error) {
-		n, err = retry(func() (int, error) { return syscall.Sendfile(to, from, nil, most) })
-		n = max(n, 0)
+		n, err = sendfile(to, from, most)
 		return err
 	}
 	if c.inTime(&c.writeBy) && c.refs.acquire() {
@@ -84,6 +94,27 @@ func (c *Conn) sendPart(from, most int) (n int, err error) {
 	}
 	err = c.wait("sendfile", (syscall.RawConn).Write, send)
 	return n, err
+}
+
+func (c *kept) sendPart(from, most int) (n int, err error) {
+	var sent error
+	err = c.raw.Write(func(to uintptr) bool {
+		n, sent = sendfile(int(to), from, most)
+		return sent != syscall.EAGAIN
+	})
+	if err == nil {
+		err = sent
+	}
+	if err != nil {
+		err = c.fail("sendfile", err)
+	}
+	return n, err
+}
+
+// sendfile may take long, and so tells the scheduler.
+func sendfile(to, from, most int) (int, error) {
+	n, err := retry(func() (int, error) { return syscall.Sendfile(to, from, nil, most) })
+	return max(n, 0), err
 }
 
 // writerOnly hides ReadFrom from io.Copy, which would call it again.
