@@ -3,6 +3,8 @@ package pool
 import (
 	"errors"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -12,9 +14,15 @@ import (
 // so that a busy connection does not pay for one with each write.
 const slack = 8
 
-// stretch is the most that is copied under one deadline. A limit on a whole file would cut
-// clients that are slow, not only those that have stalled.
-const stretch = 64 << 10
+const (
+	// stretch is the most of an HTTP/2 response that is written under one limit. A limit on
+	// all of it would cut clients that are slow, not only those that have stalled.
+	stretch = 64 << 10
+
+	// fileStretch is the most of a file that is copied before its bytes are counted and the
+	// deadline is moved.
+	fileStretch = 1 << 20
+)
 
 // limit is the moving deadline of one direction.
 type limit struct {
@@ -90,33 +98,52 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 }
 
-// ReadFrom lets the kernel copy (sendfile, splice) where the connection can.
+// ReadFrom lets the kernel copy files where the connection can. Anything else under a limit
+// is written piece by piece: a source that is slow is not a client that has stalled.
 func (c *conn) ReadFrom(src io.Reader) (int64, error) {
 	if !c.limited() {
 		n, err := io.Copy(c.Conn, src)
 		c.sent(n)
 		return n, err
 	}
-	// net looks through one LimitedReader for the file, not through two.
 	whole, bounded := src.(*io.LimitedReader)
-	total := int64(0)
+	if !bounded {
+		whole = &io.LimitedReader{R: src, N: math.MaxInt64}
+	}
+	if _, able := c.Conn.(io.ReaderFrom); !able || !isFile(whole.R) {
+		return io.Copy(struct{ io.Writer }{c}, src)
+	}
+	return c.sendFile(whole)
+}
+
+// sendFile copies a file in stretches. As in Write, a peer that took a little before the
+// deadline is slow. Then it goes on if no byte was read that was not sent: a copy that the
+// kernel did not make may have some, and is cut.
+func (c *conn) sendFile(whole *io.LimitedReader) (total int64, err error) {
+	part := &io.LimitedReader{R: whole.R} // net looks through one LimitedReader for the file, not through two
 	for {
-		part := &io.LimitedReader{R: src, N: stretch}
-		if bounded {
-			part = &io.LimitedReader{R: whole.R, N: min(whole.N, stretch)}
-		}
-		want := part.N
+		want := min(whole.N, fileStretch)
+		part.N = want
 		c.extendWrite()
 		n, err := io.Copy(c.Conn, part)
 		c.sent(n)
 		total += n
-		if bounded {
-			whole.N -= want - part.N
-		}
-		if err != nil || n < want || (bounded && whole.N <= 0) {
+		whole.N -= want - part.N
+		slow := n > 0 && want-part.N == n && errors.Is(err, os.ErrDeadlineExceeded) && !c.writeLimit.foreign.Load()
+		if !slow && (err != nil || n < want) || whole.N <= 0 {
 			return total, err
 		}
 	}
+}
+
+// isFile reports whether the kernel may be able to copy src, which never waits then.
+func isFile(src io.Reader) bool {
+	f, ok := src.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode().IsRegular()
 }
 
 func (c *conn) sent(n int64) { c.pool.rows[c.row.Load()].AddTx(n) }
