@@ -71,7 +71,7 @@ func peers() []peer {
 		{name: ostlerUWSGI, about: "ostler, nginx `uwsgi_pass`", front: overUWSGI, commands: ostler("socket", equal)},
 		{name: uwsgiSymcall, about: "uWSGI, a C function that does not look at the request (symcall), nginx `uwsgi_pass`", front: overUWSGI, modifier: symcall,
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
-		{name: bareC, about: "accept, read, write, close and a constant answer, in C (`peers/bare.c`): what no server can go below, nginx `uwsgi_pass`", front: overUWSGI,
+		{name: bareC, about: "plain accept, read, write and close with a constant answer, in C (`peers/bare.c`); not the least there can be, it sleeps more often than ostler, nginx `uwsgi_pass`", front: overUWSGI,
 			only: []string{"hello"}, commands: bareServer},
 		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function, nginx `uwsgi_pass`", front: overUWSGI, only: notFile, commands: wsgiServer},
 		{name: netHTTPClose, about: "net/http, nginx `proxy_pass`, a connection per request (nginx's default)", front: proxyClose, commands: netHTTP("")},
