@@ -42,7 +42,14 @@ func TestAppsKeepTheirNumbersOverReloads(t *testing.T) {
 			t.Errorf("before the reload %v, want %s; %+v", w.Apps, want, w)
 		}
 
-		plan = Plan{Workers: 2, Threads: 2, Apps: []stats.App{blog, home}}
+		l.latest(1).kill()
+		synctest.Wait()
+		want = "[{0 0  0 1 1 /srv home 0} {1 0 /shop 0 1 1 /srv shop 0}]"
+		if w := m.Snapshot().Workers[0]; w.PID != 0 || appRows(w) != want {
+			t.Errorf("without a process (%d, %s) %s, want %s", w.PID, w.State, appRows(w), want)
+		}
+
+		plan = Plan{Workers: 2, Threads: 2, Dir: "/opt", Apps: []stats.App{blog, home}}
 		if _, err := m.Reload(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +58,7 @@ func TestAppsKeepTheirNumbersOverReloads(t *testing.T) {
 		l.latest(2).kill() // exact after SIGKILL
 		synctest.Wait()
 		s := m.Snapshot()
-		want = "[{0 0  0 1 1  home 1} {1 0 /shop 0 1 1  shop 0} {2 0 /blog 3 1 1  blog 1}]"
+		want = "[{0 0  0 1 1 /opt home 1} {1 0 /shop 0 1 1 /opt shop 0} {2 0 /blog 3 1 1 /opt blog 1}]"
 		if got := appRows(s.Workers[0]); got != want {
 			t.Errorf("worker 1 after the reload\n%s, want\n%s", got, want)
 		}

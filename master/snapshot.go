@@ -22,6 +22,7 @@ type view struct {
 	crashes    []stats.Crash
 	reloads    reloads
 	began      time.Time
+	dir        string // of the live plan
 
 	// Of all sockets there have been: closed ones, and those that are not.
 	overflows uint64
@@ -65,11 +66,11 @@ func (l *loop) publish() {
 	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome, crashes: l.crashes, reloads: m.reloads, began: l.began}
 	v.overflows, v.counted = l.sockets.fold()
 	if last := l.master.view.Load(); last != nil { // a stop has no live generation; it drains this one
-		v.generation, v.build = last.generation, last.build
+		v.generation, v.build, v.dir = last.generation, last.build, last.dir
 	}
 	if g := m.live; g != nil {
 		v.generation, v.build = g.id, g.build
-		v.sockets = l.gens[g.id].sockets
+		v.sockets, v.dir = l.gens[g.id].sockets, l.gens[g.id].plan.Dir
 	}
 	for _, s := range m.slots {
 		v.workers = append(v.workers, l.viewOf(s))
@@ -146,7 +147,7 @@ func (m *Master) Snapshot() stats.Snapshot {
 		s.ListenQueueErrors += int(b.Overflows())
 	}
 	for _, w := range v.workers {
-		row := w.row(now)
+		row := w.row(now, v.dir)
 		s.Workers = append(s.Workers, row)
 		s.Ready += row.Accepting
 	}
@@ -202,7 +203,9 @@ func (o *Outcome) row() *stats.LastReload {
 	return row
 }
 
-func (w workerView) row(now time.Time) stats.Worker {
+// row is in dir as long as the process does not say otherwise, or none is there: tools make a
+// label of it, and who loses a label loses a series.
+func (w workerView) row(now time.Time, dir string) stats.Worker {
 	row := stats.Worker{
 		ID: w.id, State: w.state, LastExit: w.lastExit,
 		LastSpawn: w.spawned.Unix(), RespawnCount: uint64(w.spawns),
@@ -242,6 +245,11 @@ func (w workerView) row(now time.Time) stats.Worker {
 		mounted = w.current.page.mounted()
 	}
 	row.FillApps(sum, w.known, mounted)
+	for i := range row.Apps {
+		if a := &row.Apps[i]; a.Mounted == 0 {
+			a.Chdir = dir
+		}
+	}
 	return row
 }
 
