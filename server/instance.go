@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/seed17661985/ostler/master"
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/stats/endpoint"
 )
 
 // lastAnswers is how long answers that are being written may take when the
@@ -197,23 +197,24 @@ func (i *instance) openControl(ctx context.Context, commands *waiting, ended <-c
 	c := &ctl{reload: i.master.Reload, request: i.master.RequestReload, stop: i.master.Stop, snapshot: i.master.Snapshot, ended: ended, commands: commands, log: i.log}
 	return i.open(ctx, "control", operatorSocket("control", addr, 0o600), func(ln net.Listener) (endFunc, func()) {
 		srv := c.server()
+		parting := endpoint.NewParting(srv)
 		served := make(chan struct{})
 		i.serving.Go(func() {
 			defer close(served)
 			_ = srv.Serve(ownersOnly{Listener: ln, log: i.log})
 		})
 		end := func(ctx context.Context) error {
-			err := endControl(ctx, srv, commands)
+			_ = ln.Close()
 			<-served
-			return err
+			return endControl(ctx, parting, commands)
 		}
 		return end, func() { _ = srv.Close() }
 	})
 }
 
 // endControl returns when the commands that wait for the end are answered.
-func endControl(ctx context.Context, srv *http.Server, commands *waiting) error {
-	err := srv.Shutdown(ctx)
+func endControl(ctx context.Context, parting *endpoint.Parting, commands *waiting) error {
+	err := parting.End(ctx)
 	commands.answers.Wait() // each is one write into an empty socket
 	return err
 }

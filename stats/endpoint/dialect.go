@@ -32,10 +32,11 @@ type dialects struct {
 	web   chan *conn    // to net/http
 	close sync.Once
 
-	ending chan struct{}  // closed by Close
-	failed chan struct{}  // closed when accept has ended
-	err    error          // why it has; valid after failed
-	raw    sync.WaitGroup // connections that are not net/http's, or not yet
+	ending  chan struct{}  // closed by Close
+	failed  chan struct{}  // closed when accept has ended and nobody is looked at any more
+	err     error          // why it has; valid after failed
+	sorting sync.WaitGroup // connections that are looked at
+	raw     sync.WaitGroup // likewise, and those that are not net/http's
 }
 
 func newDialects(ln net.Listener, open *conns, dump func() []byte) *dialects {
@@ -46,6 +47,7 @@ func newDialects(ln net.Listener, open *conns, dump func() []byte) *dialects {
 	go func() {
 		defer close(d.failed)
 		d.err = d.accept()
+		d.sorting.Wait()
 	}()
 	return d
 }
@@ -53,7 +55,8 @@ func newDialects(ln net.Listener, open *conns, dump func() []byte) *dialects {
 // Addr is where clients connect.
 func (d *dialects) Addr() net.Addr { return d.ln.Addr() }
 
-// Accept gives net/http the connections that are for it.
+// Accept gives net/http the connections that are for it: all of them, before it says that
+// there are no more.
 func (d *dialects) Accept() (net.Conn, error) {
 	select {
 	case c := <-d.web:
@@ -63,7 +66,8 @@ func (d *dialects) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends the listening. Connections that are being answered go on.
+// Close ends the listening. It returns when all connections that came were handed on, so
+// somebody has to accept them; those that are being answered go on.
 func (d *dialects) Close() error {
 	d.close.Do(func() { close(d.ending) })
 	err := d.ln.Close()
@@ -95,6 +99,7 @@ func (d *dialects) accept() error {
 		if err == nil {
 			pause = shortest
 			client := d.open.admit(c)
+			d.sorting.Add(1)
 			d.raw.Go(func() { d.sort(client) })
 			continue
 		}
@@ -127,23 +132,18 @@ func (d *dialects) sort(c *conn) {
 	_ = c.SetReadDeadline(time.Now().Add(quiet))
 	n, err := c.Read(first)
 	_ = c.SetReadDeadline(time.Time{})
-	switch {
-	case n == 1 && first[0] >= 'A' && first[0] <= 'Z': // a method
+	if n == 1 && first[0] >= 'A' && first[0] <= 'Z' { // a method
 		c.ahead = first
-		d.handOn(c)
-	case n == 1, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, io.EOF):
+		d.web <- c
+		d.sorting.Done()
+		return
+	}
+	d.sorting.Done()
+	if n == 1 || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) {
 		d.answer(c)
-	default:
-		_ = c.Close()
+		return
 	}
-}
-
-func (d *dialects) handOn(c *conn) {
-	select {
-	case d.web <- c:
-	case <-d.ending:
-		_ = c.Close()
-	}
+	_ = c.Close()
 }
 
 // answer writes the document. While the client does not read, that costs this goroutine;

@@ -3,7 +3,6 @@ package endpoint
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -53,6 +52,7 @@ type Options struct {
 // that took longer than StopTimeout to cut off.
 func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	srv, front := newServer(ln, o)
+	parting := NewParting(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(front) }()
 	var err error
@@ -60,17 +60,16 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	case err = <-served:
 		_ = front.Close()
 	case <-ctx.Done():
+		_ = front.Close()
+		<-served
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(o.StopTimeout, time.Second))
 	defer cancel()
-	if srv.Shutdown(stop) != nil {
+	if parting.End(stop) != nil {
 		_ = srv.Close()
 	}
 	front.finish(stop)
 	if err == nil {
-		err = <-served
-	}
-	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve stats on %s: %w", ln.Addr(), err)

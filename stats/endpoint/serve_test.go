@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,6 +170,56 @@ func TestAHeadHasAnEnd(t *testing.T) {
 	if res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("an endless head: %s", res.Status)
 	}
+}
+
+// Who has come before the end is answered, however late the request: between the connection
+// and it, and between its first byte and its last.
+func TestAnEndAnswersEverybodyWhoCame(t *testing.T) {
+	for name, said := range map[string]string{"nothing yet": "", "half a head": "GET /stats HTTP/1.1\r\nHo"} {
+		t.Run(name, func(t *testing.T) {
+			ln := &counted{Listener: listen(t, "unix", filepath.Join(t.TempDir(), "s")), came: make(chan struct{}, 1), closed: make(chan struct{})}
+			stop := serving(t, ln, Options{Source: sample(), StopTimeout: deadline})
+			c := dial(t, ln)
+			if _, err := io.WriteString(c, said); err != nil {
+				t.Fatal(err)
+			}
+			<-ln.came
+			ended := make(chan error, 1)
+			go func() { ended <- stop() }()
+			<-ln.closed
+			if _, err := io.WriteString(c, strings.TrimPrefix("GET /stats HTTP/1.1\r\nHost: x\r\n\r\n", said)); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(c)
+			if err != nil || !strings.Contains(string(answer), `"workers"`) {
+				t.Errorf("answered %q, %v", answer, err)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// counted tells of the first connection it gives, and of its end.
+type counted struct {
+	net.Listener
+	came, closed chan struct{}
+	once         sync.Once
+}
+
+func (l *counted) Close() error {
+	defer l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+func (l *counted) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	select {
+	case l.came <- struct{}{}:
+	default:
+	}
+	return c, err
 }
 
 func TestAnEndBeforeTheBeginning(t *testing.T) {
