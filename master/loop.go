@@ -113,8 +113,8 @@ func (l *loop) begin() error {
 	if err := l.inherit(legacy); err != nil {
 		return fmt.Errorf("take over from the program before: %w", err)
 	}
-	close(l.master.started)
 	l.take(note{ev: evResumed{}})
+	close(l.master.started) // now there is something to see
 	return nil
 }
 

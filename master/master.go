@@ -157,4 +157,4 @@ func (m *Master) RemoveWorker() { m.mail.post(note{ev: evRemove{}}) }
 func (m *Master) ReopenLogs() { m.mail.post(note{ev: evReopen{}}) }
 
 // State is what the master is doing.
-func (m *Master) State() State { return m.view.Load().state }
+func (m *Master) State() State { return m.latest().state }

@@ -123,10 +123,22 @@ func (m *machine) face(s *slot) *process {
 	return best
 }
 
-// Snapshot is the state of everything. It waits for nothing and may be called by anyone
-// at any rate.
+// latest is the newest view. A master that took over from another program has none until it
+// knows what that one knew: to show less would be to go backwards.
+func (m *Master) latest() *view {
+	if m.legacy != nil {
+		select {
+		case <-m.started:
+		case <-m.done:
+		}
+	}
+	return m.view.Load()
+}
+
+// Snapshot is the state of everything. It may be called by anyone at any rate, and waits for
+// nothing but for a master that is just taking over.
 func (m *Master) Snapshot() stats.Snapshot {
-	v := m.view.Load()
+	v := m.latest()
 	now := m.now()
 	s := stats.Snapshot{
 		Version: m.options.Version, Ostler: m.options.Version,
