@@ -15,6 +15,7 @@ need prometheus prometheus # counts over reloads as an operator would
 need ip iproute2 # a network of its own for the embedded default
 need chromium chromium # examples/chat
 need wrk wrk # examples/bench
+need git git # programs of two revisions, for deploys
 need make make
 need cc gcc # the race detector needs cgo
 [ "$(uname)" != Linux ] || [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)

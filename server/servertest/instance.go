@@ -335,9 +335,14 @@ func (i *Instance) Command(args ...string) (output string, code int) {
 // Command is Instance.Command without a configuration.
 func Command(t testing.TB, args ...string) (output string, code int) {
 	t.Helper()
+	return run(t, os.Args[0], args...)
+}
+
+func run(t testing.TB, program string, args ...string) (output string, code int) {
+	t.Helper()
 	ctx, cancel := deadline(context.Background())
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -29,6 +29,9 @@ func Main(m *testing.M, apps ...server.App) {
 		server.Main(apps...)
 	}
 	code := m.Run()
+	if err := removeBuilds(); err != nil {
+		fmt.Fprintln(os.Stderr, "builds are left after the tests:", err)
+	}
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, "goroutines are left after the tests:", err)
 		code = 1
