@@ -88,12 +88,16 @@ func LaunchAs(t testing.TB, toml string, p Process) *Instance {
 	t.Helper()
 	i := prepare(t, toml)
 	i.launch(p)
-	// It is there from the beginning, locked, and gets its number when workers accept.
-	i.Until("the pidfile is written", func() bool { return i.Read("pid") != "" || i.Ended() })
-	if i.Ended() {
-		t.Fatalf("server did not start: %v\n%s", i.err, i.Log())
-	}
 	return i
+}
+
+// Again launches a master after the end of the one before, on the same configuration, and
+// returns when every worker accepts.
+func (i *Instance) Again(p Process) {
+	i.t.Helper()
+	_ = i.Wait()
+	i.ended, i.stopped = make(chan struct{}), sync.Once{}
+	i.launch(p)
 }
 
 func (i *Instance) launch(p Process) {
@@ -117,11 +121,17 @@ func (i *Instance) launch(p Process) {
 	}
 	i.pid = cmd.Process.Pid
 	i.signal = func(s os.Signal) { _ = cmd.Process.Signal(s) }
-	go func() {
-		defer close(i.ended)
+	go func(ended chan struct{}) {
+		defer close(ended)
 		i.err = cmd.Wait()
-	}()
+	}(i.ended)
 	i.t.Cleanup(i.Stop)
+	// It is there from the beginning, locked, and gets the number when workers accept.
+	number := strconv.Itoa(i.pid) + "\n"
+	i.Until("the pidfile is written", func() bool { return i.Read("pid") == number || i.Ended() })
+	if i.Ended() {
+		i.t.Fatalf("server did not start: %v\n%s", i.err, i.Log())
+	}
 }
 
 // prepare writes the configuration. Keys every test needs are added where the
