@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -152,17 +152,19 @@ func RunKeeper() {
 	}
 	_, _ = tell.Write([]byte{'.'})
 	_ = tell.Close()
-	go t.release(os.NewFile(keeperListens, ""))
+	go t.awaitRelease(os.NewFile(keeperListens, ""))
 	t.watch()
+	t.sendAgain()
 }
 
 // tracer sees what is delivered to a process.
 type tracer struct {
-	pid int
+	pid  int         // fixed
+	over atomic.Bool // signals are to be delivered again
 
-	mu   sync.Mutex // guards what follows
-	over bool       // signals are delivered again
-	kept []syscall.Signal
+	// Owned by the goroutine that attached.
+	leaving bool // every thread that stops is let go for good
+	kept    []syscall.Signal
 }
 
 // attach goes on until no thread is left out: while it does others may begin. Those that
@@ -193,17 +195,35 @@ func (t *tracer) attach() error {
 	return nil
 }
 
-// watch answers every stop of every thread until the process is gone.
+// watch answers every stop of every thread until none is left: the process is gone, or all
+// were let go.
+//
+// Trap: a tracer that just exits takes with it the signal of a thread whose stop it was told
+// and has not answered.
 func (t *tracer) watch() {
 	for {
 		var status syscall.WaitStatus
 		tid, err := syscall.Wait4(-1, &status, syscall.WALL, nil)
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return // nobody is left
-		case status.Stopped():
+		if err != nil && err != syscall.EINTR {
+			return
+		}
+		if t.over.Load() && !t.leaving {
+			t.leaving = true
+			t.stopAll()
+		}
+		if err == nil && status.Stopped() {
 			t.goOn(tid, status)
+		}
+	}
+}
+
+// stopAll has every thread stop once more, to be let go. Those that begin meanwhile stop by
+// themselves.
+func (t *tracer) stopAll() {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", t.pid)) // else the process is gone
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil {
+			_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0) // an error means that it has ended
 		}
 	}
 }
@@ -212,15 +232,16 @@ func (t *tracer) watch() {
 // that it has ended.
 func (t *tracer) goOn(tid int, status syscall.WaitStatus) {
 	sig, what := status.StopSignal(), int(status)>>16
+	if what != 0 || t.keep(sig) {
+		sig = 0
+	}
 	switch {
-	case what == 0 && t.keep(sig):
-		_ = ptrace(unix.PTRACE_CONT, tid, 0)
-	case what == 0:
-		_ = ptrace(unix.PTRACE_CONT, tid, int(sig))
-	case what == unix.PTRACE_EVENT_STOP && sig != syscall.SIGTRAP: // it was stopped by somebody, and stays so
+	case t.leaving: // who was stopped by somebody stays so
+		_ = ptrace(unix.PTRACE_DETACH, tid, int(sig))
+	case what == unix.PTRACE_EVENT_STOP && status.StopSignal() != syscall.SIGTRAP: // likewise
 		_ = ptrace(unix.PTRACE_LISTEN, tid, 0)
 	default:
-		_ = ptrace(unix.PTRACE_CONT, tid, 0)
+		_ = ptrace(unix.PTRACE_CONT, tid, int(sig))
 	}
 }
 
@@ -232,26 +253,29 @@ func (t *tracer) keep(sig syscall.Signal) bool {
 	default:
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.over {
+	if !t.leaving {
 		t.kept = append(t.kept, sig)
 	}
-	return !t.over
+	return !t.leaving
 }
 
-// release sends what was kept when everybody has closed the wire, and ends this process,
-// which detaches it.
-func (t *tracer) release(wire *os.File) {
+// awaitRelease waits until everybody has closed the wire. Only the thread that attached can
+// detach, and it is waiting: a signal that means nothing to a Go program stops one of its
+// threads, which wakes it.
+func (t *tracer) awaitRelease(wire *os.File) {
 	_, _ = io.Copy(io.Discard, wire)
-	t.mu.Lock()
-	t.over = true
-	kept := t.kept
-	t.mu.Unlock()
-	for _, sig := range kept {
+	t.over.Store(true)
+	_ = syscall.Kill(t.pid, syscall.SIGURG)
+}
+
+// sendAgain sends what was kept to a process that nobody traces any more.
+func (t *tracer) sendAgain() {
+	for _, sig := range t.kept {
+		if os.Getppid() != t.pid {
+			return // it has ended
+		}
 		_ = syscall.Kill(t.pid, sig) // the same signal twice may become one, as ever
 	}
-	os.Exit(0)
 }
 
 func ptrace(request, tid, data int) error {
