@@ -68,8 +68,11 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 		return err
 	}
 	watch, unwatch := context.WithCancel(ctx)
-	defer unwatch()
-	i.start(watch)
+	succession := i.start(watch)
+	defer func() {
+		unwatch()
+		<-succession // an attempt that is given up answers operators again, which close ends
+	}()
 	return i.master.Run(ctx)
 }
 
@@ -145,9 +148,9 @@ func (i *instance) stdio() [2]*os.File {
 }
 
 // start begins the goroutines that turn the outside world into calls of the
-// master.
-func (i *instance) start(ctx context.Context) {
-	announced := make(chan struct{})
+// master. No program takes this one's place any more when succession is closed.
+func (i *instance) start(ctx context.Context) (succession <-chan struct{}) {
+	announced, over := make(chan struct{}), make(chan struct{})
 	i.serving.Go(func() {
 		defer close(announced)
 		select {
@@ -162,6 +165,7 @@ func (i *instance) start(ctx context.Context) {
 		}
 	})
 	i.serving.Go(func() {
+		defer close(over)
 		<-announced
 		i.succeed(ctx)
 	})
@@ -184,6 +188,7 @@ func (i *instance) start(ctx context.Context) {
 		i.master.RequestReload()
 	}}
 	i.watch.begin(ctx, &i.serving)
+	return over
 }
 
 // openControl binds and serves the control socket.

@@ -75,6 +75,9 @@ func (i *instance) attempt(ctx context.Context) {
 			return
 		}
 		err := i.handOver(ctx)
+		if ctx.Err() != nil {
+			return // the master ends
+		}
 		if !errors.Is(err, master.ErrRestless) {
 			i.log.Error("the master stays the program it was", "error", err)
 			return
