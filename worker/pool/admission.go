@@ -23,7 +23,7 @@ const noSlot = -1
 // its connection; a soft one may be taken back when its grace is over, but only if
 // somebody needs the slot: nothing is timed while slots are free.
 //
-// Invariant: while anybody queues, no slot is free.
+// Invariant: while anybody queues, no slot is free; nobody queues once it has ended.
 type admission struct {
 	page *scoreboard.Page // fixed; hears who waits
 	mu   sync.Mutex
@@ -34,6 +34,7 @@ type admission struct {
 	soft    list[*conn]   // soft reservations, oldest first
 	gates   []*gate
 	closed  bool // no gate opens any more
+	ended   bool // no request gets a slot any more
 	reclaim bool // a timer is armed for the oldest soft reservation
 }
 
@@ -71,15 +72,22 @@ func (a *admission) init(slots int, page *scoreboard.Page) {
 func (a *admission) claim(c *conn) (slot int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.ended {
+		return noSlot, false
+	}
 	if c != nil && c.reserved != noSlot {
 		return a.unreserve(c), true
 	}
 	return a.take()
 }
 
-// join waits in the queue for a slot.
+// join waits in the queue for a slot. It gives noSlot if there will be none any more.
 func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Duration) (int, error) {
 	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return noSlot, nil
+	}
 	if slot, ok := a.take(); ok {
 		a.mu.Unlock()
 		return slot, nil
@@ -91,7 +99,7 @@ func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Dura
 	return a.wait(ctx, w, timeout)
 }
 
-// wait ends with a slot, with errNoSlot, or with the error of ctx.
+// wait ends with what w was sent, with errNoSlot, or with the error of ctx.
 func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) (int, error) {
 	if timeout > 0 { // else it has waited in its gate before, and this is the same wait
 		a.page.BeginWait()
@@ -115,7 +123,7 @@ func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) 
 	}
 	// A slot came in the same moment. A client that has gone has no use for it.
 	slot := <-w.ready
-	if err == errNoSlot {
+	if err == errNoSlot || slot == noSlot {
 		return slot, nil
 	}
 	a.give(slot)
@@ -236,6 +244,17 @@ func (a *admission) close() []*gate {
 		}
 	}
 	return a.gates
+}
+
+// end sends away all requests that queue. A slot that is free, or becomes free, stays so.
+func (a *admission) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+	for w := range a.queue.all {
+		a.queue.remove(&w.place)
+		w.ready <- noSlot
+	}
 }
 
 // busyGates counts the gates that may still come out with a connection.

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -126,28 +125,6 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 
 // NetConn gives the connection as the listener made it.
 func (c *conn) NetConn() net.Conn { return c.Conn }
-
-// connContext carries the connection to the handler. It is part of the conn: a
-// context.WithValue would be an allocation for every connection.
-type connContext struct {
-	context.Context
-	conn *conn
-}
-
-type connKey struct{}
-
-func (c *connContext) Value(key any) any {
-	if key == (connKey{}) {
-		return c.conn
-	}
-	return c.Context.Value(key)
-}
-
-// connOf finds the connection of a request; nil if it came through no gate.
-func connOf(ctx context.Context) *conn {
-	c, _ := ctx.Value(connKey{}).(*conn)
-	return c
-}
 
 // unwrap finds our connection under the server's view of it, such as a *tls.Conn.
 func unwrap(nc net.Conn) *conn {

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -111,22 +110,6 @@ func (s *connSet) endUpgrades() []*conn {
 		}
 	}
 	return list
-}
-
-// ConnContext belongs into the field of the same name of the server that serves a gate:
-// the handler finds the connection, and its reservation, through it.
-func (p *Pool) ConnContext(ctx context.Context, nc net.Conn) context.Context {
-	c := unwrap(nc)
-	if c == nil {
-		return ctx
-	}
-	if c.ctx.Context != nil {
-		// It came to its server a second time, and somebody may still hold the context of
-		// a request of the first.
-		return &connContext{Context: ctx, conn: c}
-	}
-	c.ctx.Context = ctx
-	return &c.ctx
 }
 
 // ConnState belongs into the field of the same name of an *http.Server: the drain has to

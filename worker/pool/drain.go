@@ -15,7 +15,7 @@ import (
 //     linger, which ShortenLinger can lower meanwhile, it is closed.
 //
 // Hijacked connections are their handlers' to close, who can wait for Draining; for those
-// that stay there is EndUpgrades.
+// that stay there is EndUpgrades. EndRequests is for requests that run on and on.
 //
 // Drain returns when no connection and no handler is left, or with the error of ctx; then
 // InFlight names what is left and CloseConns cuts it. It is called once.

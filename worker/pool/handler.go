@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -54,26 +53,30 @@ func (p *Pool) handlerLeft() {
 	p.tell()
 }
 
-// queue waits for a slot. The first request of a connection that has waited in its gate
-// already has no time left.
+// queue waits for a slot, or for ErrDraining. The first request of a connection that has
+// waited in its gate already has no time left.
 func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
 	timeout := p.opts.QueueTimeout
 	if c != nil && c.waited.Swap(false) {
 		timeout = 0
 	}
-	return p.admission.join(r.Context(), waitRequest, timeout)
+	slot, err := p.admission.join(r.Context(), waitRequest, timeout)
+	if err == nil && slot == noSlot {
+		err = ErrDraining
+	}
+	return slot, err
 }
 
 // turnAway answers a request that got no slot.
 func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived time.Time, err error) {
 	res, why := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}, scoreboard.RejectClientGone
-	if errors.Is(err, errNoSlot) {
+	if err == errNoSlot || err == ErrDraining {
 		res.Status, why = http.StatusServiceUnavailable, scoreboard.RejectQueueTimeout
 		h := w.Header()
 		if p.closing(r, c) {
 			h.Set("Connection", "close")
 		}
-		h.Set("Retry-After", strconv.Itoa(p.retryAfter()))
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter(err)))
 		res.Bytes = refuse(w, r, http.StatusServiceUnavailable)
 	}
 	p.opts.Page.AddReject(p.appOf(r), why)
@@ -87,7 +90,11 @@ func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived
 }
 
 // retryAfter is in whole seconds: what this request waited in vain, the next may as well.
-func (p *Pool) retryAfter() int {
+// A drain is not waited for: who comes again meets another process.
+func (p *Pool) retryAfter(err error) int {
+	if err == ErrDraining {
+		return 1
+	}
 	return max(1, int((p.opts.QueueTimeout+time.Second-1)/time.Second))
 }
 

@@ -62,7 +62,13 @@ func listen(t testing.TB) net.Listener {
 // serveHTTP serves h on ln, through a gate, until the test ends.
 func serveHTTP(t testing.TB, p *Pool, ln net.Listener, h http.HandlerFunc) {
 	t.Helper()
-	srv := &http.Server{Handler: p.Handler(h), ConnContext: p.ConnContext, ConnState: p.ConnState}
+	serveBy(t, p, &http.Server{}, ln, h)
+}
+
+// serveBy is serveHTTP with a server that has settings.
+func serveBy(t testing.TB, p *Pool, srv *http.Server, ln net.Listener, h http.HandlerFunc) {
+	t.Helper()
+	srv.Handler, srv.ConnContext, srv.ConnState = p.Handler(h), p.ConnContext, p.ConnState
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := srv.Serve(p.Gate(ln, GateOptions{Grace: grace})); !errors.Is(err, net.ErrClosed) && err != http.ErrServerClosed {

@@ -9,7 +9,8 @@
 // sibling process gets what this one cannot serve; a slot comes back whatever the handler
 // does, be it a panic, a hijack or runtime.Goexit; who has to wait is served in order of
 // arrival, and nobody waits longer than QueueTimeout; a drain loses no request that
-// reaches this process before the connection it came on was told to close.
+// reaches this process before the connection it came on was told to close, but answers 503
+// once EndRequests was called.
 //
 // It does not know which protocol a connection speaks, what a request means, or that
 // there is a master. It logs nothing.
@@ -87,6 +88,7 @@ type Pool struct {
 	linger   atomic.Int64 // of the drain, a time.Duration; it only shrinks
 
 	drainBegan chan struct{} // closed by Drain; see Draining
+	ending     ending        // of requests; see EndRequests
 
 	// news wakes Drain. Capacity 1: it says that something changed, not what.
 	news chan struct{}
@@ -100,7 +102,7 @@ func New(o Options) *Pool {
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = DefaultQueueTimeout
 	}
-	p := &Pool{opts: o, epoch: time.Now(), drainBegan: make(chan struct{}), news: make(chan struct{}, 1)}
+	p := &Pool{opts: o, epoch: time.Now(), drainBegan: make(chan struct{}), ending: newEnding(), news: make(chan struct{}, 1)}
 	for i := range o.Slots {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}

@@ -41,7 +41,7 @@ func TestPeersThatAreRefusedHoldNoSlot(t *testing.T) {
 				}
 				ln := newMemListener()
 				p := newPool(t, Options{Slots: 1})
-				serveUWSGI(t, p, srv, ln)
+				serveUWSGI(t, p, srv, ln, ok)
 				began := time.Now()
 				for range peers {
 					c := ln.dialHalf(t)
@@ -80,9 +80,9 @@ func (l *memListener) dialHalf(t testing.TB) *client {
 }
 
 // serveUWSGI serves on ln, through a gate, until the test ends.
-func serveUWSGI(t testing.TB, p *Pool, srv *uwsgi.Server, ln net.Listener) {
+func serveUWSGI(t testing.TB, p *Pool, srv *uwsgi.Server, ln net.Listener, h http.HandlerFunc) {
 	t.Helper()
-	srv.Handler, srv.ConnContext = p.Handler(http.HandlerFunc(ok)), p.ConnContext
+	srv.Handler, srv.ConnContext = p.Handler(h), p.ConnContext
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := srv.Serve(p.Gate(ln, GateOptions{})); err != uwsgi.ErrServerClosed {
