@@ -15,10 +15,11 @@ import (
 //  1. the application's context ends, so that its background work can stop
 //  2. the pool drains: see pool.Pool.Drain
 //  3. upgraded connections that stay are closed after UpgradeMercy
-//  4. what is left shortly before the limit is named and cut
-//  5. the servers are closed and joined, and handlers that were cut get a moment to end
-//  6. the last metrics are sent
-//  7. the application is closed, and what it left running is named
+//  4. shortly before the limit the contexts of requests end, by pool.ErrDraining
+//  5. what is left at the limit is named and cut
+//  6. the servers are closed and joined, and handlers that were cut get a moment to end
+//  7. the last metrics are sent
+//  8. the application is closed, and what it left running is named
 func (l *life) drain(ask control.Drain) error {
 	if err := l.move(Draining); err != nil {
 		return err
@@ -43,9 +44,6 @@ func (l *life) drain(ask control.Drain) error {
 	return errors.Join(err, l.move(Done))
 }
 
-// reserve is the part of a drain's limit that is kept for closing the application.
-func reserve(limit time.Duration) time.Duration { return min(limit/10, time.Second) }
-
 // cutMercy is what handlers that were cut get to end, however short the drain.
 const cutMercy = 100 * time.Millisecond
 
@@ -65,12 +63,8 @@ func (l *life) awaitHandlers(limit time.Duration) {
 func (l *life) drainPool(ask control.Drain) error {
 	ctx, cut := context.WithCancel(context.Background())
 	defer cut()
-	ends := time.Now().Add(ask.Timeout - reserve(ask.Timeout))
-	limit := time.AfterFunc(time.Until(ends), cut)
-	defer limit.Stop()
-	upgradesEnd := time.Now().Add(l.upgradeLimit(ask.Timeout))
-	upgrades := time.NewTimer(time.Until(upgradesEnd))
-	defer upgrades.Stop()
+	due := newAlarms(l.momentsOf(ask.Timeout))
+	defer due.stop()
 
 	drained := make(chan error, 1)
 	linger := min(ask.Linger, ask.Timeout/2) // a longer one would cut idle connections and call it a failure
@@ -79,31 +73,24 @@ func (l *life) drainPool(ask control.Drain) error {
 		select {
 		case err := <-drained:
 			return err
-		case <-upgrades.C:
+		case <-due.upgrades.C:
 			l.endUpgrades()
+		case <-due.requests.C:
+			l.endUpgrades() // first: their contexts end with the others
+			l.endRequests(time.Until(due.at.cut))
+		case <-due.cut.C:
+			cut()
 		case ev := <-l.inbox.events:
 			if ev.kind == drainAsked { // a stop that comes while a reload's drain runs
 				l.pool.ShortenLinger(ev.drain.Linger)
 			}
-			if now, sooner := l.hurry(ev); now {
+			if now, within := l.hurry(ev); now {
 				cut()
-			} else if sooner > 0 && time.Now().Add(sooner).Before(ends) {
-				ends = time.Now().Add(sooner)
-				limit.Reset(sooner)
-				upgrades.Reset(min(time.Until(upgradesEnd), sooner-reserve(sooner)))
+			} else if within > 0 {
+				due.hurry(l.momentsOf(within))
 			}
 		}
 	}
-}
-
-// upgradeLimit leaves the handlers of upgraded connections time to notice the end of
-// them before the drain's own limit calls it a failure.
-func (l *life) upgradeLimit(limit time.Duration) time.Duration {
-	longest := limit - 2*reserve(limit)
-	if mercy := l.service.UpgradeMercy; mercy > 0 && mercy < longest {
-		return mercy
-	}
-	return longest
 }
 
 // endUpgrades is no failure of the drain: nobody knows when a websocket is finished, and
@@ -111,6 +98,17 @@ func (l *life) upgradeLimit(limit time.Duration) time.Duration {
 func (l *life) endUpgrades() {
 	if n := l.pool.EndUpgrades(); n > 0 {
 		l.log.Info("upgraded connections closed, their mercy is over", "connections", n)
+	}
+}
+
+// endRequests gives the requests that run the time that is left for a last word. If there is
+// none, cut tells them.
+func (l *life) endRequests(left time.Duration) {
+	if left <= 0 {
+		return
+	}
+	if n := l.pool.EndRequests(); n > 0 {
+		l.log.Info("requests told that the drain ends", "requests", n, "left", left.Round(time.Millisecond))
 	}
 }
 
@@ -126,11 +124,11 @@ func (l *life) hurry(ev event) (now bool, within time.Duration) {
 	case cutAsked:
 		return true, 0
 	case drainAsked:
-		return ev.drain.Timeout <= 0, ev.drain.Timeout - reserve(ev.drain.Timeout)
+		return ev.drain.Timeout <= 0, ev.drain.Timeout
 	case masterGone:
 		l.orphan = true
 		l.log.Warn("master is gone", "error", ev.err)
-		return false, l.setup.Mercy - reserve(l.setup.Mercy)
+		return false, l.setup.Mercy
 	case reopenAsked:
 		l.reopenLogs()
 	}
@@ -145,6 +143,7 @@ func (l *life) cut(after time.Duration) error {
 			"age", time.Since(r.Start).Round(time.Millisecond), "upgraded", r.Slot < 0)
 	}
 	conns := l.pool.CloseConns()
+	l.pool.EndRequests() // a handler that neither reads nor writes does not notice a close
 	return fmt.Errorf("drain: %d requests and %d connections were cut after %s", len(left), conns, after.Round(time.Millisecond))
 }
 

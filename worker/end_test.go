@@ -48,14 +48,15 @@ func TestAStopDuringAReloadsDrainDoesNotWaitForTheLinger(t *testing.T) {
 	})
 }
 
-// lagging is an app whose handler needs a moment to end after its request was cut.
+// lagging is an app whose handler hears of nothing but the cut of its request, if nobody
+// reads its answer, and then needs a moment to end.
 func lagging(lag time.Duration) (a *app, begun chan struct{}, running *atomic.Bool) {
 	begun, running = make(chan struct{}), &atomic.Bool{}
 	return &app{handler: func(w http.ResponseWriter, r *http.Request) {
 		running.Store(true)
 		defer running.Store(false)
 		close(begun)
-		<-r.Context().Done()
+		untilCut(w)
 		<-time.After(lag)
 	}}, begun, running
 }
@@ -79,7 +80,7 @@ func TestTheApplicationIsClosedAfterTheHandlersThatWereCut(t *testing.T) {
 				})
 				r.send(setupOfTests)
 				expect[control.Ready](r)
-				go r.given.listeners[0].get("/")
+				r.given.listeners[0].call(t, plain("/"))
 				<-begun
 				began := time.Now()
 				r.send(ask)
@@ -98,7 +99,7 @@ func TestAHandlerThatIgnoresTheCutIsNotWaitedForForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, begun, _ := lagging(time.Hour)
 		r := serving(t, a)
-		go r.given.listeners[0].get("/")
+		r.given.listeners[0].call(t, plain("/"))
 		<-begun
 		began := time.Now()
 		r.send(control.Drain{Timeout: 10 * time.Second})

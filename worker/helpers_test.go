@@ -106,6 +106,57 @@ func (l *memListener) get(path string) (status int, body string, err error) {
 	return res.StatusCode, string(b), err
 }
 
+// caller is a client that keeps its connection and reads when it likes.
+type caller struct {
+	t    *testing.T
+	conn net.Conn
+	br   *bufio.Reader
+}
+
+// call sends a request, or the beginning of one.
+func (l *memListener) call(t *testing.T, text string) *caller {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close() })
+	l.queue <- theirs
+	c := &caller{t, ours, bufio.NewReader(ours)}
+	c.send(text)
+	return c
+}
+
+func (c *caller) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.conn, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// head reads the beginning of a response.
+func (c *caller) head() *http.Response {
+	c.t.Helper()
+	res, err := http.ReadResponse(c.br, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return res
+}
+
+// rest reads the other part, to its proper end.
+func (c *caller) rest(res *http.Response) string {
+	c.t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Errorf("the answer ends after %q: %v", body, err)
+	}
+	return string(body)
+}
+
+// plain is a whole request.
+func plain(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+
+// untilCut writes to a client that does not read, and so returns when it is cut.
+func untilCut(w io.Writer) { _, _ = w.Write(make([]byte, 64<<10)) }
+
 // fakeInheritance is what a fake master gives to its worker.
 type fakeInheritance struct {
 	page      *scoreboard.Page

@@ -3,8 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-
-	"net/http"
 	"runtime"
 	"strings"
 	"syscall"
@@ -60,58 +58,6 @@ func TestSIGTERMWhileBootingIsNotForgotten(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// stuck is a worker with a request that never ends, asked to drain within a minute.
-func stuck(t *testing.T) (*rig, *app) {
-	t.Helper()
-	begun := make(chan struct{})
-	a := &app{handler: func(w http.ResponseWriter, r *http.Request) {
-		close(begun)
-		<-r.Context().Done()
-	}}
-	r := serving(t, a)
-	go r.given.listeners[0].get("/stuck")
-	<-begun
-	r.send(control.Drain{Timeout: time.Minute})
-	synctest.Wait()
-	return r, a
-}
-
-func TestWhatHappensDuringADrain(t *testing.T) {
-	tests := map[string]struct {
-		happens func(*rig)
-		after   time.Duration // until the drain is cut
-	}{
-		"nothing":          {func(*rig) {}, 59 * time.Second},
-		"one SIGTERM":      {func(r *rig) { r.signals <- syscall.SIGTERM }, 59 * time.Second},
-		"two SIGTERMs":     {func(r *rig) { r.signals <- syscall.SIGTERM; r.signals <- syscall.SIGTERM }, 0},
-		"a sooner drain":   {func(r *rig) { r.send(control.Drain{Timeout: 10 * time.Second}) }, 9 * time.Second},
-		"a later drain":    {func(r *rig) { r.send(control.Drain{Timeout: time.Hour}) }, 59 * time.Second},
-		"a drain at once":  {func(r *rig) { r.send(control.Drain{}) }, 0},
-		"the master goes":  {func(r *rig) { r.conn.Close() }, 19 * time.Second},
-		"the context ends": {func(r *rig) { r.stop() }, 59 * time.Second},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r, a := stuck(t)
-				began := time.Now()
-				test.happens(r)
-				err := r.end()
-				if err == nil || !strings.Contains(err.Error(), "1 requests and 1 connections were cut") {
-					t.Errorf("Run: %v", err)
-				}
-				if took := time.Since(began); took != test.after {
-					t.Errorf("cut after %s, want %s", took, test.after)
-				}
-				if open(a.closed) {
-					t.Error("the application was not closed")
-				}
-				r.logged("request cut by the drain limit")
-			})
-		})
-	}
 }
 
 func TestDrainOfAnIdleWorkerIsQuick(t *testing.T) {

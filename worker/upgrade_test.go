@@ -26,9 +26,9 @@ func TestDrainEndsUpgradedConnections(t *testing.T) {
 	}{
 		{name: "a handler that listens", mercy: 5 * time.Second, polite: true, want: 0},
 		{name: "one that does not", mercy: 5 * time.Second, want: 5 * time.Second},
-		{name: "no mercy given", want: 18 * time.Second},
-		{name: "more mercy than the drain has", mercy: time.Hour, want: 18 * time.Second},
-		{name: "a hurried drain", mercy: 15 * time.Second, hurry: 5 * time.Second, want: 5050 * time.Millisecond},
+		{name: "no mercy given", want: 17 * time.Second},
+		{name: "more mercy than the drain has", mercy: time.Hour, want: 17 * time.Second},
+		{name: "a hurried drain", mercy: 15 * time.Second, hurry: 5 * time.Second, want: 4500 * time.Millisecond},
 		{name: "a hurry that does not matter", mercy: 3 * time.Second, hurry: 10 * time.Second, want: 3 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -64,7 +64,7 @@ type Service struct {
 	Startup []time.Duration
 
 	// UpgradeMercy is how long hijacked connections may stay open during a drain. Zero, and
-	// what is too long for the limit of the drain, means shortly before that.
+	// what is too long for the limit of the drain, means until requests are told of its end.
 	UpgradeMercy time.Duration
 
 	// Metrics is what the application counts, see control.Metrics, in at most

@@ -163,10 +163,10 @@ func TestOrphanIsGoneWithinItsMercy(t *testing.T) {
 		begun := make(chan struct{})
 		a := &app{handler: func(w http.ResponseWriter, r *http.Request) {
 			close(begun)
-			<-r.Context().Done()
+			untilCut(w)
 		}}
 		r := serving(t, a)
-		go r.given.listeners[0].get("/stuck?token=secret")
+		r.given.listeners[0].call(t, plain("/stuck?token=secret"))
 		<-begun
 		gone := time.Now()
 		r.conn.Close()
