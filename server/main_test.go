@@ -32,6 +32,7 @@ func apps() []server.App {
 		server.Handler("transfers", transfers()),
 		server.Handler("gate", http.HandlerFunc(servertest.GateHandler)),
 		server.Handler("endless", http.HandlerFunc(endless)),
+		server.Handler("lasting", lasting()),
 		server.Handler("place", http.HandlerFunc(place)),
 		server.Handler("surroundings", http.HandlerFunc(surroundings)),
 		server.Handler("panics", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the handler's own words") })),

@@ -137,7 +137,7 @@ func listening(c *Config) []option {
 func limits(c *Config) []option {
 	return []option{
 		{"worker-reload-mercy", formDuration, `"30s"`, "",
-			"How long the running requests of a worker may take when it is stopped or replaced; what is left is logged and cut. Zero is refused.",
+			"How long the running requests of a worker may take when it is stopped or replaced; what is left is logged and cut. Shortly before, the contexts of requests end (`server.ErrDraining`), so that an event stream can say a last word. Zero is refused.",
 			"`worker-reload-mercy`, default 60 s, and `reload-mercy`", duration(&c.WorkerReloadMercy, 1)},
 		{"upgrade-mercy", formDuration, `"10s"`, "",
 			"How long an upgraded connection, a websocket for example, may stay open when its worker is stopped or replaced. Handlers hear of it at once (`server.Draining`) and can say goodbye; what is open after this time is closed. It ends within `worker-reload-mercy` in any case. Zero is refused.",
