@@ -58,6 +58,35 @@ func TestDrainEndsUpgradedConnections(t *testing.T) {
 	}
 }
 
+// Its context ends with those of all requests, which is no news for it any more.
+func TestAnUpgradedConnectionIsClosedBeforeItsContextEnds(t *testing.T) {
+	for range 10 { // two alarms that ring at the same moment
+		synctest.Test(t, func(t *testing.T) {
+			wrote := make(chan error, 1)
+			r := serving(t, &app{handler: func(w http.ResponseWriter, r *http.Request) {
+				nc, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return // the test sees no 101
+				}
+				defer nc.Close()
+				io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+				<-r.Context().Done()
+				_, err = io.WriteString(nc, "x")
+				wrote <- err
+			}})
+			ended := r.given.listeners[0].upgrade(t)
+			r.send(control.Drain{Timeout: 10 * time.Second})
+			if err := <-wrote; !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("the handler could still write: %v", err)
+			}
+			<-ended
+			if err := r.end(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // hijacker keeps a connection until the drain, or for as long as the client does.
 func hijacker(polite bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -9,8 +9,9 @@ import (
 	"github.com/seed17661985/ostler/stats/scoreboard"
 )
 
-// errNoSlot reports a wait of QueueTimeout in vain. Handler answers it with 503; any other
-// error of a wait is the request's own context, and nobody is left to answer.
+// errNoSlot reports a wait of QueueTimeout in vain. Handler answers it with 503, and so it
+// does ErrDraining; any other error of a wait is why the request's own context ended, and
+// nobody is left to answer.
 var errNoSlot = errors.New("no request slot became free in time")
 
 // noSlot is the word that a wait is over without a slot.
@@ -99,7 +100,7 @@ func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Dura
 	return a.wait(ctx, w, timeout)
 }
 
-// wait ends with what w was sent, with errNoSlot, or with the error of ctx.
+// wait ends with what w was sent, with errNoSlot, or with the cause of the end of ctx.
 func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) (int, error) {
 	if timeout > 0 { // else it has waited in its gate before, and this is the same wait
 		a.page.BeginWait()
@@ -114,7 +115,7 @@ func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) 
 	case <-limit.C:
 		err = errNoSlot
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

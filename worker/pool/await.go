@@ -100,7 +100,7 @@ func (c *conn) lookNow(raw syscall.RawConn, look func(fd uintptr)) {
 // sayGoodbye tells the client that no answer will come any more, and gives it time to see
 // that. The error is an ordinary end, for which no server logs anything.
 func (c *conn) sayGoodbye(b []byte) error {
-	if err := c.CloseWrite(); err != nil {
+	if err := c.closeWrite(); err != nil {
 		return io.EOF // nothing to wait for: the close itself is all the client will see
 	}
 	_ = c.arm(c.pool.instant(time.Now().Add(goodbye)), true)
@@ -109,4 +109,13 @@ func (c *conn) sayGoodbye(b []byte) error {
 			return io.EOF
 		}
 	}
+}
+
+// closeWrite is CloseWrite after what is being written.
+func (c *conn) closeWrite() error {
+	if c.shared.Load() {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+	}
+	return c.CloseWrite()
 }

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -27,6 +28,9 @@ type conn struct {
 	upgraded  *Request  // what it was hijacked by
 
 	waited atomic.Bool // its first request has no patience left
+
+	shared  atomic.Bool // several requests at a time: HTTP/2
+	writing sync.Mutex  // held while a shared one is written to
 
 	row      atomic.Int32 // which row its bytes are counted in
 	quiet    atomic.Bool  // not a byte was read since the accept, or since it went idle
@@ -81,9 +85,12 @@ func (c *conn) idle() {
 	if c.expired.Load() {
 		c.expired.Store(false)
 	}
+	draining := c.pool.draining.Load()
+	if draining {
+		c.pool.conns.setIdle(c, time.Now()) // first: once it is quiet, it may be expired
+	}
 	c.quiet.Store(true)
-	if c.pool.draining.Load() {
-		c.pool.conns.setIdle(c, time.Now())
+	if draining {
 		c.pool.tell()
 	}
 }

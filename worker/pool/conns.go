@@ -40,6 +40,10 @@ func (s *connSet) setIdle(c *conn, since time.Time) {
 	s.mu.Unlock()
 }
 
+// settle is how long a shared connection lingers at least: net/http says of HTTP/2 that it is
+// idle when the end of the last answer still waits in a buffer.
+const settle = 100 * time.Millisecond
+
 // expireIdle expires the connections that were idle for linger, counted from the
 // beginning of the drain at the earliest. It returns when the next one is due, or zero.
 func (s *connSet) expireIdle(began time.Time, linger time.Duration) (next time.Time) {
@@ -54,6 +58,9 @@ func (s *connSet) expireIdle(began time.Time, linger time.Duration) (next time.T
 			since = c.idleSince
 		}
 		due := since.Add(linger)
+		if c.shared.Load() {
+			due = since.Add(max(linger, settle))
+		}
 		if !time.Now().Before(due) {
 			c.expire()
 		} else if next.IsZero() || due.Before(next) {

@@ -84,12 +84,15 @@ func TestEndRequestsIsHeardInEveryProtocol(t *testing.T) {
 		}
 	}
 	running.Wait()
-	drained := drainIn(p, patience, patience)
+	drained := drainIn(p, patience, time.Hour)
 	<-p.Draining()
 	if n := p.EndRequests(); n != 6 {
 		t.Errorf("%d requests were told, want 6", n)
 	}
 	asking.Wait()
+	// A frame that comes late, of a window for example, is more than silence to the pool:
+	// package server says goodbye to these connections.
+	clients["HTTP/2"].(*http.Transport).CloseIdleConnections()
 	if err := <-drained; err != nil { // the linger is over, too
 		t.Error(err)
 	}
@@ -171,6 +174,43 @@ func TestAHeadThatComesAfterEndRequestsIsRefused(t *testing.T) {
 	})
 }
 
+// A client goes away in the moment in which its request is sent away: there is no slot to
+// give back.
+func TestAClientThatGoesAsTheEndComesGivesNoSlotBack(t *testing.T) {
+	p := newPool(t, Options{Slots: 1})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // of two words at once, either may be heard
+		w := newWaiter(waitRequest)
+		p.admission.queue.pushBack(&w.place)
+		p.admission.end()
+		if slot, err := p.admission.wait(gone, w, time.Hour); slot != noSlot || err != nil {
+			t.Fatalf("slot %d, %v", slot, err)
+		}
+	}
+	checkFree(t, p)
+}
+
+// A slot comes in the moment in which the contexts end: it is used or given back, and nobody
+// is taken for a client that has gone.
+func TestASlotThatComesWithTheEndIsNotLost(t *testing.T) {
+	p := newPool(t, Options{Slots: 1})
+	ended, end := context.WithCancelCause(t.Context())
+	end(ErrDraining)
+	for range 100 { // of two words at once, either may be heard
+		w := newWaiter(waitRequest)
+		slot, _ := p.admission.claim(nil)
+		w.ready <- slot
+		slot, err := p.admission.wait(ended, w, time.Hour)
+		if err == nil {
+			p.admission.release(slot)
+		} else if err != ErrDraining || slot != noSlot {
+			t.Fatalf("slot %d, %v", slot, err)
+		}
+		checkFree(t, p)
+	}
+}
+
 // Requests come, wait and end at the moment of it: all are answered, and no slot is lost.
 func TestEndRequestsInTheMiddleOfEverything(t *testing.T) {
 	p := newPool(t, Options{Slots: 2})
@@ -207,6 +247,7 @@ func TestEndRequestsInTheMiddleOfEverything(t *testing.T) {
 	if n := refused.Load(); n != 18 {
 		t.Errorf("%d clients were refused, want all 18", n)
 	}
+	clients["HTTP/2"].(*http.Transport).CloseIdleConnections()
 	if err := <-drainIn(p, patience, 0); err != nil {
 		t.Error(err)
 	}

@@ -30,6 +30,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	p.watchdog.look(arrived.Sub(p.epoch))
 	c := connOf(r.Context())
+	if r.ProtoMajor == 2 && c != nil {
+		c.shared.Store(true)
+	}
 	began := arrived
 	slot, ok := p.admission.claim(c)
 	if !ok {

@@ -82,6 +82,10 @@ func (c *conn) SetDeadline(t time.Time) error {
 // Write counts. A peer that takes a little within the limit is slow; one that takes nothing
 // has stalled.
 func (c *conn) Write(b []byte) (int, error) {
+	if c.shared.Load() {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+	}
 	if !c.limited() {
 		n, err := c.Conn.Write(b)
 		c.sent(int64(n))
