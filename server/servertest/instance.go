@@ -79,6 +79,7 @@ func Launch(t testing.TB, toml string) *Instance {
 type Process struct {
 	Program string   // path of a copy of this test binary; empty: this test binary
 	Output  *os.File // standard output and error; nil: the test's standard error
+	Env     []string // what it has beside the test's environment
 
 	Credential *syscall.Credential // whom it runs as; nil: as the test does, and only root may choose
 }
@@ -110,6 +111,7 @@ func (i *Instance) launch(p Process) {
 	}
 	cmd := exec.Command(p.Program, "--config", i.Config)
 	cmd.Stderr, cmd.Stdout = p.Output, p.Output
+	cmd.Env = append(os.Environ(), p.Env...)
 	if c := p.Credential; c != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c}
 		if err := os.Chown(i.Dir, int(c.Uid), int(c.Gid)); err != nil {
