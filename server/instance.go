@@ -57,6 +57,7 @@ func runMaster(ctx context.Context, s statement, o Options) (err error) {
 	defer func() {
 		closed := i.close() // it waits for the writer of unannounced
 		err = errors.Join(err, closed, i.unannounced)
+		i.systemd.close(err)
 	}()
 	ended := make(chan struct{})
 	end := sync.OnceFunc(func() { close(ended) })
@@ -97,6 +98,7 @@ func newInstance(s statement, o Options) (*instance, error) {
 	if err := i.makeMaster(s.Config.File); err != nil {
 		return nil, errors.Join(err, st.close())
 	}
+	st.systemd = newSystemd(o.getenv, s.Config, st.log, o.legacy != nil)
 	return i, nil
 }
 
@@ -134,6 +136,7 @@ func (i *instance) countedSoFar() *fleetMetrics {
 
 // onProgress is master.Options.Progress.
 func (i *instance) onProgress(p master.Progress) {
+	i.systemd.progress(p, i.master)
 	if p.Outcome != nil && p.Outcome.Live() {
 		i.succession.wish()
 	}
@@ -159,7 +162,7 @@ func (i *instance) start(ctx context.Context) (succession <-chan struct{}) {
 			if i.left != nil {
 				return // the program before did
 			}
-			if i.unannounced = i.announce(i.opts.Ready); i.unannounced != nil {
+			if i.unannounced = i.announce(i.opts.Ready, i.master); i.unannounced != nil {
 				i.master.Stop(false)
 			}
 		}
@@ -179,6 +182,7 @@ func (i *instance) start(ctx context.Context) (succession <-chan struct{}) {
 			}
 		}
 	})
+	i.serving.Go(func() { i.systemd.watchdog(ctx, i.master.Ping) })
 	files := newTouchFiles(i.cfg.TouchReload)
 	if i.left != nil {
 		files.inherit(i.left.Touched)

@@ -122,6 +122,7 @@ func takeOver(ctx context.Context, apps []App) error {
 	return runMaster(ctx, statement{Raw: l.Config, Config: cfg}, Options{
 		Config: l.File, Apps: apps, Executable: l.Executable,
 		Signals: signals.all, source: signals, exits: true, legacy: l,
+		getenv: os.Getenv,
 	})
 }
 

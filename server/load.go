@@ -29,6 +29,7 @@ func (i *instance) load(ctx context.Context) (master.Plan, master.Launcher, erro
 		exe.Close()
 		return master.Plan{}, nil, err
 	}
+	i.systemd.planned(p)
 	return p, exe, nil
 }
 

@@ -79,6 +79,7 @@ func start(ctx context.Context, configPath string, apps []App) (pid int, err err
 		exits:      true,
 		self:       true,
 		source:     signals,
+		getenv:     os.Getenv,
 	})
 }
 

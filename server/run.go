@@ -40,11 +40,15 @@ type Options struct {
 
 	source *signalSource // of Signals, if another program may take this one's place
 	legacy *legacy       // nil unless this one takes another's
+
+	// getenv finds the service manager, which is for the process as a whole. Nil: there is
+	// none, or whoever called Run in its own process speaks to it.
+	getenv func(string) string
 }
 
 // Run hosts the apps until ctx ends (a graceful stop) or they cannot be hosted.
 // It changes nothing of the process it runs in: no flags, no exit, no signal
-// handlers, no working directory, no umask.
+// handlers, no working directory, no umask. It does not speak for it to systemd either.
 //
 // Errors: config.Errors for the file, *master.StartError when no worker became
 // ready, others for what the machine refused.

@@ -35,6 +35,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, st.close())
 	}
+	st.systemd = newSystemd(o.getenv, cfg, st.log, false)
 	_ = file.Close() // the mapping stays
 	s := &single{site: st, page: page, began: time.Now()}
 	ctx, fail := context.WithCancel(ctx)
@@ -43,6 +44,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	defer func() {
 		closed := st.close() // it waits for the writer of unannounced
 		err = errors.Join(err, closed, unannounced)
+		st.systemd.close(err)
 	}()
 	listeners, err := s.listen(ctx)
 	if err != nil {
@@ -54,6 +56,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	}
 	stop, cut, unwatch := s.watch(ctx, o.Signals)
 	defer unwatch()
+	s.tellSystemd(stop)
 	names := make([]control.Socket, len(s.sockets))
 	for n, sock := range s.sockets {
 		names[n] = sock.Socket
@@ -65,7 +68,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 		},
 		Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
 		Ready: func() {
-			if unannounced = s.announce(o.Ready); unannounced != nil {
+			if unannounced = s.announce(o.Ready, s); unannounced != nil {
 				fail()
 			}
 		},
@@ -140,6 +143,18 @@ func (s *single) watch(ctx context.Context, signals <-chan os.Signal) (stop cont
 		drain()
 		close(done)
 	}
+}
+
+// tellSystemd gives signs of life and tells when it drains. That the process runs is all the
+// life there is to show: no loop decides anything here.
+func (s *single) tellSystemd(stop context.Context) {
+	s.serving.Go(func() {
+		s.systemd.watchdog(stop, func(context.Context) error { return nil })
+	})
+	s.serving.Go(func() {
+		<-stop.Done()
+		s.systemd.progress(master.Progress{State: master.Stopping}, s)
+	})
 }
 
 // fillApps is what the master does for the workers it has had.

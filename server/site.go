@@ -28,6 +28,8 @@ type site struct {
 	log   hclog.Logger       // fixed
 	out   *logFile           // what log writes to
 
+	systemd *systemd // fixed; nil: nobody is told
+
 	// Owned by the function that opened the site.
 	pid   *pidfile
 	bound map[string]*master.Bound // by what is served there
@@ -197,10 +199,10 @@ func (s *site) openStats(ctx context.Context, src stats.Source, app prometheus.G
 	})
 }
 
-// announce says in the pidfile, in the log and to ready that every worker
-// accepts. A pidfile that cannot be written is a start that did not succeed:
+// announce says in the pidfile, in the log, to systemd and to ready that every
+// worker of src accepts. A pidfile that cannot be written is a start that did not succeed:
 // whoever stops this server by it would stop nothing.
-func (s *site) announce(ready func(pid int)) error {
+func (s *site) announce(ready func(pid int), src stats.Source) error {
 	if s.pid != nil {
 		if err := s.pid.write(os.Getpid()); err != nil {
 			return err
@@ -212,6 +214,7 @@ func (s *site) announce(ready func(pid int)) error {
 	if !s.cfg.Stats.IsZero() {
 		s.log.Info("serving", "proto", "stats", "socket", s.cfg.Stats.String())
 	}
+	s.systemd.announce(src)
 	if ready != nil {
 		ready(os.Getpid())
 	}

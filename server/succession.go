@@ -71,7 +71,7 @@ func (i *instance) attempt(ctx context.Context) {
 		return
 	}
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		if i.master.AwaitRest(ctx) != nil {
+		if i.master.AwaitRest(ctx) != nil || i.systemd.await(ctx) != nil {
 			return
 		}
 		err := i.handOver(ctx)
@@ -125,6 +125,9 @@ func (i *instance) handOver(ctx context.Context) error {
 		return err
 	}
 	defer frozen.Thaw()
+	if err := i.systemd.handOver(limit, rehearsalLimit); err != nil {
+		return fmt.Errorf("%w: systemd is being told", master.ErrRestless)
+	}
 	return i.execute(ctx, frozen, keeper)
 }
 
