@@ -280,3 +280,41 @@ func TestSystemdThatIsGoneChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// The units of the manual are ones that systemd takes. An old one does not know
+// notify-reload, as the manual says.
+func TestSystemdUnitsOfTheManual(t *testing.T) {
+	t.Parallel()
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd is not installed")
+	}
+	manual, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^ *```ini\n(.*?)^ *```").FindAllStringSubmatch(string(manual), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("the manual has %d blocks of a unit, want the unit and what to write instead", len(blocks))
+	}
+	program, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, instead := blocks[0][1], regexp.MustCompile(`(?m)^ +`).ReplaceAllString(blocks[1][1], "")
+	for name, text := range map[string]string{
+		"the unit":              unit,
+		"what to write instead": strings.Replace(unit, "Type=notify-reload\n", instead, 1),
+	} {
+		path := filepath.Join(t.TempDir(), "site.service")
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "/srv/site/site ", program+" "), "/srv/site", filepath.Dir(path))
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(analyze, "verify", path).CombinedOutput()
+		said := regexp.MustCompile(`(?m)^.*service type, ignoring: notify-reload\n`).ReplaceAllString(string(out), "")
+		if err != nil || said != "" || !strings.Contains(text, "ExecStart="+program) {
+			t.Errorf("%s: %v\n%s\n%s", name, err, said, text)
+		}
+	}
+}
