@@ -263,13 +263,14 @@ func (r *rawFDs) file(f *os.File) {
 
 // child is the real Process.
 type child struct {
+	ended // what Wait leaves to Reap
+
 	proc  *os.Process
 	conn  *control.Conn
 	page  *scoreboard.Page
 	birth *birth
 	crash *os.File
 	board *os.File // page, for a program that takes our place
-	exit  Exit     // where the end of a process cannot be waited for without reaping it
 }
 
 func (c *child) PID() int                 { return c.proc.Pid }

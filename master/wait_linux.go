@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ended is nothing: the kernel keeps how a process ended.
+type ended struct{}
+
 // Wait leaves the process to be reaped: should this master be replaced meanwhile, the next
 // one still hears of its end.
 func (c *child) Wait() {
