@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed17661985/ostler/worker/control"
 )
 
 // A master that executes another program in its place is deaf for a moment: from the
@@ -71,7 +73,7 @@ func startKeeper() (*Keeper, error) {
 	k := &Keeper{wire: wire}
 	if err = fds.err; err == nil {
 		k.PID, err = syscall.ForkExec("/proc/self/exe", []string{os.Args[0] + ": keeps signals"}, &syscall.ProcAttr{
-			Env: append(os.Environ(), keeperEnv+"="+strconv.Itoa(os.Getpid())), Files: fds.list,
+			Env: append(control.Environ(os.Environ()), keeperEnv+"="+strconv.Itoa(os.Getpid())), Files: fds.list,
 			Sys: &syscall.SysProcAttr{Setpgid: true}, // a ^C in the terminal is for the master
 		})
 	}

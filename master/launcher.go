@@ -263,14 +263,14 @@ func (r *rawFDs) file(f *os.File) {
 
 // child is the real Process.
 type child struct {
-	ended // what Wait leaves to Reap
-
 	proc  *os.Process
 	conn  *control.Conn
 	page  *scoreboard.Page
 	birth *birth
 	crash *os.File
 	board *os.File // page, for a program that takes our place
+
+	reaped *Exit // nil unless Wait had to reap it
 }
 
 func (c *child) PID() int                 { return c.proc.Pid }
@@ -280,6 +280,13 @@ func (c *child) Signal(s os.Signal) error { return c.proc.Signal(s) }
 
 func (c *child) Words() Words {
 	return Words{Printed: strings.TrimSpace(c.birth.words()), Crash: strings.TrimSpace(crashWords(c.crash))}
+}
+
+func (c *child) Reap() Exit {
+	if c.reaped != nil {
+		return *c.reaped
+	}
+	return c.reap()
 }
 
 // reap is waitpid.

@@ -6,9 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ended is nothing: the kernel keeps how a process ended.
-type ended struct{}
-
 // Wait leaves the process to be reaped: should this master be replaced meanwhile, the next
 // one still hears of its end.
 func (c *child) Wait() {
@@ -19,5 +16,3 @@ func (c *child) Wait() {
 		}
 	}
 }
-
-func (c *child) Reap() Exit { return c.reap() }
