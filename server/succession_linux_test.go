@@ -51,7 +51,11 @@ type happening struct {
 
 func happenings() []happening {
 	return []happening{
-		{"HUP", func(s *shop) func() bool { s.Signal(syscall.SIGHUP); return s.oneMoreReload() }},
+		{"HUP", func(s *shop) func() bool {
+			seen := s.oneMoreReload()
+			s.Signal(syscall.SIGHUP)
+			return seen
+		}},
 		{"touch-reload", func(s *shop) func() bool {
 			seen := s.oneMoreReload()
 			servertest.Put(s.t, filepath.Join(s.Dir, "touch-me"), nil, 0o644)
