@@ -70,8 +70,13 @@ disable-logging = true
 			l.MustLoseNothing()
 		}
 		sent += uint64(total(loads))
-		exact := func(s stats.Snapshot) bool { n := sumOf(s); return n.requests == sent && busy(s) == 0 }
-		i.WaitFor("every request is counted", exact) // when its slot comes back, a moment after its answer
+		exact := func(s stats.Snapshot) bool {
+			n := sumOf(s)
+			return n.requests == sent && busy(s) == 0 && reloaded(s) == 3*(round+1)
+		}
+		// When its slot comes back, a moment after its answer; and the old workers are gone, or
+		// theirs would be the last exits.
+		i.WaitFor("every request is counted", exact)
 		killAll(t, i)
 		s := i.Stats()
 		n := sumOf(s)
