@@ -103,7 +103,7 @@ func TestSuccessionMissesNothing(t *testing.T) {
 	watches := []*servertest.Load{watchTotals(t, s.Instance).Load, s.askAgainAndAgain(t)}
 	stop := watchApp(t, s.Instance, "stats")
 	load := servertest.Run(t, 1, servertest.Echo(s.HTTP("http").Transport, "http://site/"))
-	for round := range soaking(14, 140) {
+	for round := range soaking(14, 70) {
 		h := happenings()[round%len(happenings())]
 		s.deploy("")
 		s.reload()
@@ -133,7 +133,7 @@ func TestSuccessionInAStorm(t *testing.T) {
 	over := make(chan struct{})
 	var storm sync.WaitGroup
 	for sig, pause := range map[syscall.Signal]time.Duration{
-		syscall.SIGHUP: 2 * time.Second, syscall.SIGUSR1: 20 * time.Millisecond, syscall.SIGUSR2: 20 * time.Millisecond,
+		syscall.SIGHUP: 2 * time.Second, syscall.SIGUSR1: 2 * time.Millisecond, syscall.SIGUSR2: 2 * time.Millisecond,
 		syscall.SIGTTIN: time.Second, syscall.SIGTTOU: time.Second,
 	} {
 		storm.Go(func() {
