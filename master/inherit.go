@@ -28,6 +28,7 @@ type loopLegacy struct {
 	Known       []stats.App
 	Outcome     *Outcome
 	Crashes     []stats.Crash
+	Overruns    []stats.Overrun
 	Question    uint64 // the last one about metrics
 }
 
@@ -72,7 +73,7 @@ func (l *loop) describe() (*Frozen, error) {
 		Began: l.began, Machine: l.machine.legacy(),
 		Generations: make(map[int]admittedLegacy), Sockets: make(map[string]BoundLegacy), Vacuums: make(map[string]bool),
 		Processes: make(map[incarnation]runningLegacy), Ledgers: make(map[int]ledgerLegacy),
-		Known: l.known, Outcome: l.outcome, Crashes: l.crashes,
+		Known: l.known, Outcome: l.outcome, Crashes: l.crashes, Overruns: l.overruns,
 	}
 	if m := l.master.metrics; m != nil {
 		state.Question = m.asked.Load()
@@ -225,6 +226,7 @@ func (l *loopLegacy) check() error {
 // inherit takes over what another program left in this process.
 func (l *loop) inherit(from *loopLegacy) error {
 	l.began, l.known, l.outcome, l.crashes = from.Began, from.Known, from.Outcome, from.Crashes
+	l.overruns = from.Overruns
 	l.sockets.overflows = from.Overflows
 	for name, b := range from.Sockets {
 		h := &heldSocket{bound: AdoptBound(b), vacuum: from.Vacuums[name]}

@@ -28,16 +28,17 @@ type loop struct {
 	cwd     string
 	began   time.Time
 
-	gens    map[int]*admitted
-	procs   map[incarnation]*running
-	ledgers map[int]stats.Ledger // by slot: the processes that are gone
-	known   []stats.App          // every app there has been; it only grows, see stats.FillApps
-	timers  map[ticket]*time.Timer
-	callers map[uint64]caller
-	sockets socketSet
-	outcome *Outcome
-	crashes []stats.Crash // newest first; never changed, see publish
-	herald  *herald
+	gens     map[int]*admitted
+	procs    map[incarnation]*running
+	ledgers  map[int]stats.Ledger // by slot: the processes that are gone
+	known    []stats.App          // every app there has been; it only grows, see stats.FillApps
+	timers   map[ticket]*time.Timer
+	callers  map[uint64]caller
+	sockets  socketSet
+	outcome  *Outcome
+	crashes  []stats.Crash   // newest first; never changed, see publish
+	overruns []stats.Overrun // likewise
+	herald   *herald
 
 	resting  []chan<- struct{} // who wait for the machine to rest
 	freezing *freezing         // nil unless another program is to take over
@@ -138,6 +139,11 @@ func (l *loop) take(n note) {
 		return
 	case n.complain != nil:
 		l.log.put(hclog.Warn, "metrics of a worker not understood", "error", n.complain)
+		return
+	case n.overrun != nil:
+		l.keepLook(n.overrun)
+		l.publish()
+		n.credit.giveBack()
 		return
 	case n.pong != nil:
 		close(n.pong)

@@ -19,6 +19,8 @@ type note struct {
 	complain error
 	pong     chan<- struct{} // nor here: closed when the loop has come this far
 
+	overrun *overrun // nor here: said by a worker
+
 	look bool // nor here: the processes are to be looked at
 
 	// Nor here: another program is to take the master's place.

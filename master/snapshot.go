@@ -20,6 +20,7 @@ type view struct {
 	workers    []workerView
 	outcome    *Outcome
 	crashes    []stats.Crash
+	overruns   []stats.Overrun
 	reloads    reloads
 	began      time.Time
 	dir        string // of the live plan
@@ -63,7 +64,7 @@ type processView struct {
 // generation: a candidate's are not served yet, a retiring one's hardly any more.
 func (l *loop) publish() {
 	m := l.machine
-	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome, crashes: l.crashes, reloads: m.reloads, began: l.began}
+	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome, crashes: l.crashes, overruns: l.overruns, reloads: m.reloads, began: l.began}
 	v.overflows, v.counted = l.sockets.fold()
 	if last := l.master.view.Load(); last != nil { // a stop has no live generation; it drains this one
 		v.generation, v.build, v.dir = last.generation, last.build, last.dir
@@ -146,7 +147,7 @@ func (m *Master) Snapshot() stats.Snapshot {
 		Build: v.build, Generation: v.generation, State: v.state.String(),
 		LastReload: v.outcome.row(), Reloads: stats.Reloads(v.reloads),
 		StartedAt: v.began.Unix(), ConfigFile: m.options.ConfigFile,
-		Crashes: v.crashes,
+		Crashes: v.crashes, Overruns: v.overruns,
 	}
 	for _, b := range v.sockets {
 		row := b.Stats()

@@ -169,6 +169,9 @@ func (h *hearer) hear() {
 		}
 		if part, ok := m.(control.Metrics); ok {
 			h.answers.take(part)
+		} else if o, ok := m.(control.Overrun); ok {
+			open.take()
+			h.mail.post(note{overrun: &overrun{h.inc, o}, credit: open})
 		} else if ev := said(h.inc, m); ev != nil {
 			open.take()
 			h.mail.post(note{ev: ev, credit: open})

@@ -14,6 +14,7 @@ import (
 	"github.com/seed17661985/ostler/server/uwsgi"
 	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/stats/scoreboard"
+	"github.com/seed17661985/ostler/worker/pool"
 )
 
 // resolveApps finds what the configuration names among the registered apps, and
@@ -76,7 +77,7 @@ func host(ctx context.Context, apps []App, cfg config.Config) (*hosted, error) {
 			return nil, errors.Join(err, h.close())
 		}
 		h.startup = append(h.startup, b.took)
-		handler := limitBody(int64(cfg.LimitPost), b.handler) // a refusal is counted as the app's, as is every other answer in its place
+		handler := pool.Limited(limitsOf(cfg, place.Mountpoint), limitBody(int64(cfg.LimitPost), b.handler)) // a refusal is counted as the app's, as is every other answer in its place
 		if place.Mountpoint == "" {
 			root = handler
 		} else {
@@ -85,6 +86,17 @@ func host(ctx context.Context, apps []App, cfg config.Config) (*hosted, error) {
 	}
 	h.handler = newMounts(root, 0, list)
 	return h, nil
+}
+
+// limitsOf is how long the requests of an app may run.
+func limitsOf(cfg config.Config, mountpoint string) pool.Limits {
+	l := pool.Limits{Limit: time.Duration(cfg.Harakiri), Grace: time.Duration(cfg.HarakiriGracefulTimeout)}
+	for _, m := range cfg.Mounts {
+		if m.Path == mountpoint {
+			l.Limit = time.Duration(m.Harakiri)
+		}
+	}
+	return l
 }
 
 // appOf says whose a request is that never got to its app.

@@ -1,24 +1,13 @@
 package server
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
-)
 
-// fullWriter is all that the pool's writer can do and applications look for
-// without http.ResponseController.
-type fullWriter interface {
-	http.ResponseWriter
-	http.Flusher
-	http.Hijacker
-	io.ReaderFrom
-	io.StringWriter
-	FlushError() error
-	CloseNotify() <-chan bool
-}
+	"github.com/seed17661985/ostler/worker/pool"
+)
 
 // mountedWriter mends the redirects that a mounted app does not make itself.
 //
@@ -27,17 +16,17 @@ type fullWriter interface {
 // other address is the app's own choice and stays what it is: /login may well mean
 // the app at the root.
 type mountedWriter struct {
-	fullWriter
+	pool.ResponseWriter
 	request *mounted
 }
 
 // writer gives w back unchanged if it is not the pool's: a test's, say.
 func (m *mounted) writer(w http.ResponseWriter) http.ResponseWriter {
-	full, ok := w.(fullWriter)
+	full, ok := w.(pool.ResponseWriter)
 	if !ok {
 		return w
 	}
-	m.out = mountedWriter{fullWriter: full, request: m}
+	m.out = mountedWriter{ResponseWriter: full, request: m}
 	return &m.out
 }
 
@@ -47,11 +36,11 @@ func (w *mountedWriter) WriteHeader(status int) {
 			h.Set("Location", (&url.URL{Path: w.request.prefix}).EscapedPath()+to)
 		}
 	}
-	w.fullWriter.WriteHeader(status)
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap serves http.ResponseController.
-func (w *mountedWriter) Unwrap() http.ResponseWriter { return w.fullWriter }
+func (w *mountedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // isOwnPath reports whether to is the address of u, but for slashes and dots: what
 // a router redirects to that is not content with the form of a path. ServeMux

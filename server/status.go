@@ -38,6 +38,7 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 		return err
 	}
 	printCrashes(w, s.Crashes)
+	printOverruns(w, s.Overruns)
 	return printApps(w, s)
 }
 
@@ -55,6 +56,18 @@ func printCrashes(w io.Writer, crashes []stats.Crash) {
 		}
 		if c.Words != "" {
 			fmt.Fprintln(w, strings.TrimPrefix(firstWords(c.Words), "\n"))
+		}
+	}
+}
+
+// printOverruns has a line for each request that took too long, and the place where the last one
+// stood at last.
+func printOverruns(w io.Writer, overruns []stats.Overrun) {
+	for n, o := range overruns {
+		fmt.Fprintf(w, "slow: %s, worker %d, pid %d, request %d: %s %s used up %d %% of %s\n",
+			time.Unix(o.Start, 0).Format(time.DateTime), o.Worker, o.PID, o.ID, o.Method, o.Path, o.Percent, time.Duration(o.LimitMS)*time.Millisecond)
+		if n == 0 && len(o.Looks) > 0 {
+			fmt.Fprintln(w, strings.TrimPrefix(firstWords(o.Looks[len(o.Looks)-1].Stack), "\n"))
 		}
 	}
 }

@@ -25,6 +25,9 @@ const (
 	// RejectLimitPost: its body is over limit-post; answered 413. It held a slot, so it is one
 	// of the requests too.
 	RejectLimitPost
+	// RejectHarakiri: it ran for longer than harakiri allows; answered 504 if nothing was
+	// written. It held a slot, so it is one of the requests too.
+	RejectHarakiri
 )
 
 // RejectFor is the reason behind the status with which a protocol server refuses what no
@@ -42,7 +45,7 @@ func RejectFor(status int) Reject {
 }
 
 // NumRejects is the number of reasons. It is part of the scoreboard's layout.
-const NumRejects = int(RejectLimitPost)
+const NumRejects = int(RejectHarakiri)
 
 func (r Reject) String() string {
 	switch r {
@@ -60,6 +63,8 @@ func (r Reject) String() string {
 		return "not_allowed"
 	case RejectLimitPost:
 		return "limit_post"
+	case RejectHarakiri:
+		return "harakiri"
 	}
 	return fmt.Sprintf("Reject(%d)", uint8(r))
 }
@@ -84,13 +89,16 @@ type RejectStats struct {
 	HeadTimeout  uint64 `json:"head_timeout"`
 	NotAllowed   uint64 `json:"not_allowed"`
 	LimitPost    uint64 `json:"limit_post"`
+	Harakiri     uint64 `json:"harakiri"`
 }
 
-func (r Rejects) row() RejectStats { return RejectStats{r[0], r[1], r[2], r[3], r[4], r[5], r[6]} }
+func (r Rejects) row() RejectStats {
+	return RejectStats{r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]}
+}
 
 // Each gives every reason with its number, also those with none.
 func (r RejectStats) Each() iter.Seq2[string, uint64] {
-	all := Rejects{r.QueueTimeout, r.ClientGone, r.Malformed, r.TooLarge, r.HeadTimeout, r.NotAllowed, r.LimitPost}
+	all := Rejects{r.QueueTimeout, r.ClientGone, r.Malformed, r.TooLarge, r.HeadTimeout, r.NotAllowed, r.LimitPost, r.Harakiri}
 	return func(yield func(string, uint64) bool) {
 		for i, n := range all {
 			if !yield(Reject(i+1).String(), n) {

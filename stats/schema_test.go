@@ -53,7 +53,7 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top": {"build", "config_file", "crashes", "generation", "last_reload", "ostler", "ready", "reloads", "started_at", "state"},
+		"top": {"build", "config_file", "crashes", "generation", "last_reload", "ostler", "overruns", "ready", "reloads", "started_at", "state"},
 		"app": {"latency", "module", "mounted", "rejected", "rejects", "running_time", "status_codes"},
 		"worker": {
 			"generation", "heartbeat_age_ms", "in_flight", "last_exit", "last_exit_reason", "latency", "process", "queue_wait", "queued",
@@ -76,7 +76,7 @@ func full() Snapshot {
 	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}
 	c.Latency[3], c.Waits[9], c.Waited = 10, 11, 12_000_000
-	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7}
+	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7, 8}
 	c.Runtime = Runtime{CPUUser: 21_000, CPUSystem: 22_000, GCCycles: 23, GCPause: 24_000, GCCPU: 25_000}
 	running := InFlight{Slot: 1, ID: 99, Start: start(), Method: "GET", Path: "/a", Peer: "10.0.0.1:5"}
 	w.Fill(c, []Counters{c, c}, []InFlight{running}, start().Add(1500*time.Millisecond))
@@ -98,6 +98,10 @@ func full() Snapshot {
 			Worker: 1, PID: 4710, Generation: 4, Build: "abc", Died: start().Unix(), UptimeMS: 5000, Ready: 1, Reason: "signal",
 			Exit: "was killed by signal 9 (killed)", Words: "fatal error: out of memory", Requests: 7,
 			InFlight: RequestsOf([]InFlight{running}, start().Add(time.Second)), MaxRSS: 1 << 30, Heap: 1 << 29, Goroutines: 12, File: "/var/crash/a",
+		}},
+		Overruns: []Overrun{{
+			Worker: 1, PID: 4710, Generation: 4, ID: 7, Method: "GET", Path: "/x", Peer: "127.0.0.1:9", Start: start().Unix(),
+			Percent: 100, LimitMS: 2000, Looks: []Look{{Percent: 100, AgeMS: 2000, Stack: "main.slow"}},
 		}},
 	}
 }

@@ -38,7 +38,8 @@ type Snapshot struct {
 
 	LastReload *LastReload `json:"last_reload,omitempty"` // not there before the first
 
-	Crashes List[Crash] `json:"crashes"` // the last MaxCrashes, newest first
+	Crashes  List[Crash]   `json:"crashes"`  // the last MaxCrashes, newest first
+	Overruns List[Overrun] `json:"overruns"` // the last MaxOverruns requests that took too long, newest first
 }
 
 // Reloads counts reloads by how they ended.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed17661985/ostler/worker/control"
+	"github.com/seed17661985/ostler/worker/pool"
 )
 
 // drain ends the service within ask.Timeout:
@@ -30,7 +31,7 @@ func (l *life) drain(ask control.Drain) error {
 
 	err := l.drainPool(ask)
 	if err != nil {
-		err = l.cut(time.Since(began))
+		err = l.cut(err, time.Since(began))
 	}
 	for _, srv := range l.servers {
 		_ = srv.Close() // only idle remains of connections it could complain about
@@ -136,10 +137,14 @@ func (l *life) hurry(ev event) (now bool, within time.Duration) {
 }
 
 // cut names what is left and closes every connection.
-func (l *life) cut(after time.Duration) error {
+func (l *life) cut(why error, after time.Duration) error {
+	what := "request cut by the drain limit"
+	if errors.Is(why, pool.ErrStuck) {
+		what = "request cut, it is stuck and all others are finished"
+	}
 	left := l.pool.InFlight()
 	for _, r := range left {
-		l.log.Warn("request cut by the drain limit", "method", r.Method, "path", r.Path, "peer", r.Peer,
+		l.log.Warn(what, "method", r.Method, "path", r.Path, "peer", r.Peer,
 			"age", time.Since(r.Start).Round(time.Millisecond), "upgraded", r.Slot < 0)
 	}
 	conns := l.pool.CloseConns()

@@ -17,7 +17,7 @@ type event struct {
 	kind   eventKind
 	setup  control.Setup // of setupCame
 	drain  control.Drain // of drainAsked
-	reason string        // of wornOut
+	reason string        // of wornOut and stuck
 	err    error         // of masterGone; nil is a plain EOF
 }
 
@@ -32,10 +32,11 @@ const (
 	stopAsked             // the context of Run or Serve ended
 	cutAsked              // stop without a drain
 	wornOut               // a limit of this process is reached
+	stuck                 // a request does not end
 )
 
 func (k eventKind) String() string {
-	names := [...]string{"setup", "drain", "end of the master", "reopen", "SIGTERM", "stop", "cut", "a limit"}
+	names := [...]string{"setup", "drain", "end of the master", "reopen", "SIGTERM", "stop", "cut", "a limit", "a stuck request"}
 	if k < 1 || int(k) > len(names) {
 		return fmt.Sprintf("eventKind(%d)", uint8(k))
 	}

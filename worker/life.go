@@ -45,7 +45,8 @@ type life struct {
 	service   Service
 	pool      *pool.Pool
 	servers   []Server
-	terms     int // SIGTERMs so far
+	stacks    stacks // for whoever runs over its time
+	terms     int    // SIGTERMs so far
 
 	servingSince time.Time
 	reopen       bool      // a Reopen came while there was nothing to reopen yet
@@ -142,6 +143,7 @@ func (l *life) assemble() error {
 	if o.OnPanic == nil {
 		o.OnPanic = l.onPanic
 	}
+	o.OnOverrun, o.OnStuck = l.onOverrun, l.onStuck
 	if most := l.service.MaxRequests; most > 0 {
 		o.RequestLimit = most - rand.Uint64N(most/10+1) // or all would go together
 		o.OnLimit = func() {
@@ -259,6 +261,8 @@ func (l *life) judge(ev event) (ask control.Drain, stop bool) {
 		l.retire("SIGTERM")
 	case wornOut:
 		l.retireWhenOld(ev)
+	case stuck:
+		l.retire(ev.reason)
 	case reopenAsked:
 		l.reopenLogs()
 	case setupCame:

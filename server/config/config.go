@@ -77,6 +77,9 @@ type Config struct {
 	HTTPKeepalive     Duration // 0 closes after each response
 	QueueTimeout      Duration
 
+	Harakiri                Duration // of an app that has none of its own; 0: none
+	HarakiriGracefulTimeout Duration
+
 	// When a worker is replaced. Zero: never.
 	MaxRequests       int
 	MaxWorkerLifetime Duration

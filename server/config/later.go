@@ -15,7 +15,6 @@ func laterKeys() []later {
 		static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
 	)
 	return []later{
-		{"harakiri", "wrap slow handlers in http.TimeoutHandler"},
 		{"cheaper", fixed},
 		{"cheaper-*", fixed},
 		{"idle", fixed},

@@ -22,7 +22,7 @@ module = "back office"
 path = "/Zürich 100%"
 module = "shop"
 `)
-	want := []Mount{{"/shop", "shop", 3}, {"/shop/admin", "back office", 7}, {"/Zürich 100%", "shop", 11}}
+	want := []Mount{{Path: "/shop", Module: "shop", Line: 3}, {Path: "/shop/admin", Module: "back office", Line: 7}, {Path: "/Zürich 100%", Module: "shop", Line: 11}}
 	if !reflect.DeepEqual(c.Mounts, want) || c.Module != "" {
 		t.Errorf("module %q, mounts %+v, want %+v", c.Module, c.Mounts, want)
 	}
@@ -30,7 +30,7 @@ module = "shop"
 
 func TestMountsMayBeInline(t *testing.T) {
 	c := mustParse(t, onePort+`mount = [{path = "/a", module = "a"}, {path = "/b", module = "b"}]`)
-	if want := []Mount{{"/a", "a", 2}, {"/b", "b", 2}}; !reflect.DeepEqual(c.Mounts, want) {
+	if want := []Mount{{Path: "/a", Module: "a", Line: 2}, {Path: "/b", Module: "b", Line: 2}}; !reflect.DeepEqual(c.Mounts, want) {
 		t.Errorf("mounts %+v, want %+v", c.Mounts, want)
 	}
 }

@@ -18,14 +18,14 @@ threads = 0
 
 socket = "0.0.0.0:8000"
 start-timeout = "soon"
-harakiri = 30
+lame-duck = 30
 `
 	_, err := Parse("shop.toml", []byte(text))
 	const want = `shop.toml:2: proceses: unknown key (did you mean "processes"?)
 shop.toml:3: threads: 0 is too few, want 1 to 16384
 shop.toml:5: socket: 0.0.0.0:8000 can be reached from other machines: set allow-from to the proxies that may speak uwsgi, or listen on 127.0.0.1
 shop.toml:6: start-timeout: "soon" is not a duration such as "30s", "2m" or "500ms"
-shop.toml:7: harakiri: not supported yet (meanwhile: wrap slow handlers in http.TimeoutHandler)`
+shop.toml:7: lame-duck: not supported yet (meanwhile: take the machine out of the load balancer before stop)`
 	if err == nil || err.Error() != want {
 		t.Fatalf("got\n%v\nwant\n%s", err, want)
 	}
@@ -106,6 +106,7 @@ func TestRulesBetweenKeys(t *testing.T) {
 	}{
 		"same address twice":           {"socket = '127.0.0.1:80'\nhttp-socket = '127.0.0.1:80'", []string{"2: http-socket: 127.0.0.1:80 is already taken by socket on line 1"}},
 		"evil below good":              {"socket = 'a'\nreload-on-rss = '2GiB'\nevil-reload-on-rss = '1GiB'", []string{"3: evil-reload-on-rss: 1GiB kills before reload-on-rss (2GiB) replaces"}},
+		"limit of a mount alone":       {"socket = 'a'\nmaster = false\n[[mount]]\npath = '/a'\nmodule = 'a'\nharakiri = 2", []string{"6: mount[0].harakiri: needs a master"}},
 		"chain and surge":              {"socket = 'a'\nchain-reload = true\nreload-surge = 2", []string{"3: reload-surge: chain-reload replaces one worker after the other"}},
 		"chain is a surge of one":      {"socket = 'a'\nchain-reload = true\nreload-surge = 1", nil},
 		"blame falls on the later":     {"http-socket = '127.0.0.1:80'\nsocket = '127.0.0.1:80'", []string{"2: socket: 127.0.0.1:80 is already taken by http-socket on line 1"}},
@@ -215,7 +216,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		Sockets: []Socket{unix("uwsgi", "/srv/app/a")}, Listen: 1024, ChmodSocket: 0o660, AllowFrom: networks("127.0.0.0/8", "::1/128"),
 		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
 		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
-		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
+		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), HarakiriGracefulTimeout: seconds(1), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -10,14 +10,19 @@ import (
 // maxMounts bounds the scoreboard, which counts for each slot and app.
 const maxMounts = 100
 
-const formMount = "an array of tables: `[[mount]]`, then lines `path = \"/shop\"` and `module = \"shop\"`"
+const formMount = "an array of tables: `[[mount]]`, then lines `path = \"/shop\"` and `module = \"shop\"`, and maybe `harakiri = \"5s\"`"
 
 // Mount is an app below a path prefix.
 type Mount struct {
 	Path   string // "/shop": decoded, with no slash at its end
 	Module string
-	Line   int // in the file, for what only the program itself can find wrong
+
+	Harakiri Duration // of its requests; 0: none
+	Line     int      // in the file, for what only the program itself can find wrong
 }
+
+// asTheServer is a mount's Harakiri until the rules put the server's there.
+const asTheServer Duration = -1
 
 func mounts(dst *[]Mount) put {
 	return func(in input) {
@@ -27,11 +32,14 @@ func mounts(dst *[]Mount) put {
 			in.errorf("uWSGI's form; here it is [[mount]] at the end of the file, with path = %q and module = %q below it", at, module)
 			return
 		}
-		in.tables("[[mount]] with path and module below it", []string{"path", "module"}, func(t table) {
-			m := Mount{Line: in.p.at.find(t.path)}
+		in.tables("[[mount]] with path and module below it", []string{"path", "module", "harakiri"}, func(t table) {
+			m := Mount{Line: in.p.at.find(t.path), Harakiri: asTheServer}
 			t.mountPath(&m, *dst)
 			if f, ok := t.required("module"); ok {
 				m.Module, _ = f.text()
+			}
+			if f := t.at("harakiri"); f.val != nil {
+				duration(&m.Harakiri, 0)(f)
 			}
 			*dst = append(*dst, m)
 		})

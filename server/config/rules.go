@@ -10,6 +10,7 @@ func (p *parser) rules(c *Config) {
 	p.protectUwsgi()
 	p.chainOrSurge(c)
 	p.evilIsWorse(c)
+	p.mountHarakiri(c)
 	if !c.Master {
 		p.withoutMaster(c)
 	}
@@ -47,6 +48,17 @@ func (p *parser) chainOrSurge(c *Config) {
 func (p *parser) evilIsWorse(c *Config) {
 	if c.EvilReloadOnRSS > 0 && c.EvilReloadOnRSS <= c.ReloadOnRSS {
 		p.conflict("evil-reload-on-rss", "%s kills before reload-on-rss (%s) replaces: make it the larger one", c.EvilReloadOnRSS, c.ReloadOnRSS)
+	}
+}
+
+// mountHarakiri gives mounts the limit of the server, unless they have their own.
+func (p *parser) mountHarakiri(c *Config) {
+	for i := range c.Mounts {
+		if m := &c.Mounts[i]; m.Harakiri == asTheServer {
+			m.Harakiri = c.Harakiri
+		} else if m.Harakiri > 0 && !c.Master {
+			p.conflict(child(index("mount", i), "harakiri"), needsMaster)
+		}
 	}
 }
 
@@ -116,17 +128,18 @@ func (p *parser) protectUwsgi() {
 	}
 }
 
+const needsMaster = "needs a master; remove it or set master = true"
+
 // withoutMaster refuses what only a master can do. Ignoring uid would run the handlers as
 // root, and ignoring the others would at best surprise.
 func (p *parser) withoutMaster(c *Config) {
-	const needs = "needs a master; remove it or set master = true"
 	if p.given("processes") && c.Processes > 1 {
-		p.conflict("processes", needs)
+		p.conflict("processes", needsMaster)
 	}
 	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "max-requests", "max-worker-lifetime",
-		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "crash-dir", "uid", "gid"} {
+		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "crash-dir", "uid", "gid"} {
 		if p.given(key) {
-			p.conflict(key, needs)
+			p.conflict(key, needsMaster)
 		}
 	}
 }

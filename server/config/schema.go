@@ -160,6 +160,12 @@ func limits(c *Config) []option {
 		{"queue-timeout", formDuration, `"5s"`, "",
 			"How long a request may wait for a free slot before it is answered 503 with Retry-After. Zero is refused.",
 			"none", duration(&c.QueueTimeout, 1)},
+		{"harakiri", formDuration, `"0s"`, "0: no limit",
+			"How long a request may run, from the moment it has a slot; a `[[mount]]` can have its own. At half, at three quarters and at the end of that time the log and the stats get the stacks of its goroutines. At the end its context is cancelled (`server.ErrHarakiri`), and the client is answered 504 if nothing was written. A handler asks for more time with `server.ExtendDeadline`. 0 is no limit.",
+			"`harakiri`, which kills the whole worker, and `http-harakiri`", duration(&c.Harakiri, 0)},
+		{"harakiri-graceful-timeout", formDuration, `"1s"`, "",
+			"How long a handler may take to return when its time (`harakiri`) is over. One that does not is stuck: its worker gets a successor, finishes all other requests, and ends with it. 0 waits for nobody.",
+			"`harakiri-graceful-timeout`", duration(&c.HarakiriGracefulTimeout, 0)},
 	}
 }
 

@@ -63,6 +63,7 @@ const (
 	RejectQueueTimeout = stats.RejectQueueTimeout
 	RejectClientGone   = stats.RejectClientGone
 	RejectLimitPost    = stats.RejectLimitPost
+	RejectHarakiri     = stats.RejectHarakiri
 )
 
 // AddRefusal counts what a protocol server refused by itself, with the status it gave.

@@ -40,7 +40,7 @@ func TestNoTwoSlotsShareACacheLine(t *testing.T) {
 
 // The layout is read by another build of this program for as long as a reload lasts.
 func TestAnotherLayoutIsAnotherVersion(t *testing.T) {
-	if LayoutVersion != 4 || headerSize != 448 || rowSize != 384 || aboutSize(1) != 128 || talliesSize(0) != 960 {
+	if LayoutVersion != 5 || headerSize != 448 || rowSize != 384 || aboutSize(1) != 192 || talliesSize(0) != 960 {
 		t.Errorf("version %d with a header of %d, rows of %d, and %d and %d for apps: raise LayoutVersion and correct this test",
 			LayoutVersion, headerSize, rowSize, aboutSize(1), talliesSize(0))
 	}
@@ -140,13 +140,13 @@ func TestOpenRefusesWhatIsNoPage(t *testing.T) {
 		{"half a header", image(2, 0, nil)[:100], "read its header: EOF"},
 		{"something else", bytes.Repeat([]byte("#!/bin/sh\n"), 200), "it begins with 0x"},
 		{"an unfinished page", make([]byte, extent{slots: 1}.size()), "it begins with 0x0"},
-		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 5, this program knows version 4"},
+		{"another layout", image(2, 0, func(h *header) { h.version++ }), "its layout is version 6, this program knows version 5"},
 		{"no slots", image(0, 0, nil), "0 slots"},
 		{"too many slots", image(1<<31, 0, nil), "2147483648 slots, want 1 to 65536"},
 		{"too many apps", image(2, 0, func(h *header) { h.apps = 1 << 30 }), "1073741824 apps, want 0 to 1024"},
-		{"no room for its apps", image(2, 0, func(h *header) { h.apps = 1 }), "it has 3200 bytes, 2 slots and 1 apps need 5056"},
-		{"one byte short", image(2, -1, nil), "it has 3199 bytes, 2 slots and 0 apps need 3200"},
-		{"one byte long", image(2, 1, nil), "it has 3201 bytes, 2 slots and 0 apps need 3200"},
+		{"no room for its apps", image(2, 0, func(h *header) { h.apps = 1 }), "it has 3264 bytes, 2 slots and 1 apps need 5120"},
+		{"one byte short", image(2, -1, nil), "it has 3263 bytes, 2 slots and 0 apps need 3264"},
+		{"one byte long", image(2, 1, nil), "it has 3265 bytes, 2 slots and 0 apps need 3264"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := fileOf(t, c.content)

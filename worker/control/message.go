@@ -17,6 +17,7 @@ const (
 	kindFailed  kind = 3 // {"Stage":"build","Err":"..."}
 	kindRetire  kind = 4 // {"Reason":"..."}
 	kindMetrics kind = 5 // ID u64, flags u8, data
+	kindOverrun kind = 6 // {"ID":7,"Method":"GET","Path":"/x","Percent":50,"Age":ns,"Limit":ns,"Stack":"..."}
 
 	kindSetup  kind = 65 // {"Slot":1,"Generation":1,"Sockets":[...],"Config":...,"Mercy":ns,"Linger":ns}
 	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns,"HeapProfile":"..."}
@@ -49,6 +50,17 @@ type Failed struct {
 // Retire asks to be replaced: the worker keeps serving until its Drain comes.
 type Retire struct {
 	Reason string
+}
+
+// Overrun says where a request stands that has used up so many percent of its limit. At 100
+// its time is over.
+type Overrun struct {
+	ID                 uint64
+	Method, Path, Peer string
+	Start              time.Time
+	Percent            int
+	Age, Limit         time.Duration
+	Stack              string
 }
 
 // Socket names a listener. Proto is the protocol spoken on it: "uwsgi", "http" or
@@ -84,13 +96,14 @@ type Drain struct {
 // Reopen asks the worker to open its log files again, after they were rotated away.
 type Reopen struct{}
 
-func (Hello) kind() kind  { return kindHello }
-func (Ready) kind() kind  { return kindReady }
-func (Failed) kind() kind { return kindFailed }
-func (Retire) kind() kind { return kindRetire }
-func (Setup) kind() kind  { return kindSetup }
-func (Drain) kind() kind  { return kindDrain }
-func (Reopen) kind() kind { return kindReopen }
+func (Hello) kind() kind   { return kindHello }
+func (Ready) kind() kind   { return kindReady }
+func (Failed) kind() kind  { return kindFailed }
+func (Retire) kind() kind  { return kindRetire }
+func (Overrun) kind() kind { return kindOverrun }
+func (Setup) kind() kind   { return kindSetup }
+func (Drain) kind() kind   { return kindDrain }
+func (Reopen) kind() kind  { return kindReopen }
 
 // encode gives the body of m.
 func encode(m Message) ([]byte, error) {
@@ -121,6 +134,8 @@ func decode(k kind, body []byte) (m Message, known bool, err error) {
 		m, err = as[Failed](body)
 	case kindRetire:
 		m, err = as[Retire](body)
+	case kindOverrun:
+		m, err = as[Overrun](body)
 	case kindSetup:
 		m, err = as[Setup](body)
 	case kindDrain:
@@ -157,6 +172,9 @@ func clip(m Message) Message {
 		return Failed{Stage: clipText(m.Stage), Err: clipText(m.Err)}
 	case Retire:
 		return Retire{Reason: clipText(m.Reason)}
+	case Overrun:
+		m.Stack = clipText(m.Stack)
+		return m
 	}
 	return m
 }

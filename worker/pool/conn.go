@@ -36,6 +36,7 @@ type conn struct {
 	quiet    atomic.Bool  // not a byte was read since the accept, or since it went idle
 	expired  atomic.Bool  // the drain is done with waiting for a byte
 	hijacked atomic.Bool
+	stuck    atomic.Int32 // requests on it that nobody waits for
 	closed   atomic.Bool
 
 	deadline   readDeadline

@@ -34,6 +34,18 @@ func (s *connSet) len() int {
 	return s.open.n
 }
 
+// waitedFor is how many of them have no request that is stuck.
+func (s *connSet) waitedFor() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open.all {
+		if c.stuck.Load() == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *connSet) setIdle(c *conn, since time.Time) {
 	s.mu.Lock()
 	c.idleSince = since

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -17,8 +18,9 @@ import (
 // Hijacked connections are their handlers' to close, who can wait for Draining; for those
 // that stay there is EndUpgrades. EndRequests is for requests that run on and on.
 //
-// Drain returns when no connection and no handler is left, or with the error of ctx; then
-// InFlight names what is left and CloseConns cuts it. It is called once.
+// Drain returns when no connection and no handler is left; with ErrStuck if all that is left
+// are requests that nobody waits for, see Limits; or with the error of ctx. Then InFlight names
+// what is left and CloseConns cuts it. It is called once.
 func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 	began := time.Now()
 	p.ShortenLinger(linger)
@@ -34,7 +36,22 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 			return err
 		}
 	}
+	if p.stuck.Load() > 0 {
+		return ErrStuck
+	}
 	return nil
+}
+
+// ErrStuck ends a drain that has finished everything but requests that are stuck.
+var ErrStuck = errors.New("all that is left are requests that are over their limit and do not return")
+
+// stick notes that a request is stuck, or with -1 that it is not any more.
+func (p *Pool) stick(c *conn, n int32) {
+	p.stuck.Add(int64(n))
+	if c != nil {
+		c.stuck.Add(n)
+	}
+	p.tell()
 }
 
 // ShortenLinger has the Drain that runs, or will, wait no longer than linger for an idle
@@ -82,7 +99,13 @@ func (p *Pool) awaitNews(ctx context.Context, next time.Time) error {
 // empty looks in the order in which work moves, so that nothing slips past: from a gate
 // to its connection to a handler.
 func (p *Pool) empty() bool {
-	return p.admission.busyGates() == 0 && p.conns.len() == 0 && p.handlers.Load() == 0
+	if p.admission.busyGates() > 0 {
+		return false
+	}
+	if stuck := p.stuck.Load(); stuck > 0 {
+		return p.conns.waitedFor() == 0 && p.handlers.Load() == stuck
+	}
+	return p.conns.len() == 0 && p.handlers.Load() == 0
 }
 
 // Request is one that runs, or one whose connection was hijacked and is still open.

@@ -58,6 +58,12 @@ type Options struct {
 	// OnPanic is told of each handler's panic, with the stack of the panic. May be nil.
 	OnPanic func(r *http.Request, v any, stack []byte)
 
+	// OnOverrun is told of a request at each look that its Limits cause, before its context
+	// ends; OnStuck of one whose handler did not return after that. They are called on
+	// goroutines of their own. May be nil.
+	OnOverrun func(Overrun)
+	OnStuck   func(Request)
+
 	// OnDone is told of each finished request after its slot was given back. May be nil.
 	OnDone func(r *http.Request, res Result)
 }
@@ -84,6 +90,7 @@ type Pool struct {
 
 	requests atomic.Uint64 // ids given out
 	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
+	stuck    atomic.Int64  // of these, those that nobody waits for
 	draining atomic.Bool
 	linger   atomic.Int64 // of the drain, a time.Duration; it only shrinks
 

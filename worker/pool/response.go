@@ -23,6 +23,7 @@ type response struct {
 	streams *streams // nil: not HTTP/2
 
 	slot     int
+	id       uint64
 	app      int // see Charge
 	arrived  time.Time
 	began    time.Time // when it got its slot
@@ -42,11 +43,11 @@ func (w *response) begin() {
 		w.conn.row.Store(int32(w.slot))
 	}
 	w.streams = newStreams(w.inner, r, w.conn)
-	id := p.requests.Add(1)
-	if id == p.opts.RequestLimit {
+	w.id = p.requests.Add(1)
+	if w.id == p.opts.RequestLimit {
 		go p.opts.OnLimit()
 	}
-	p.rows[w.slot].Begin(id, w.began, r.Method, r.URL.Path, r.RemoteAddr)
+	p.rows[w.slot].Begin(w.id, w.began, r.Method, r.URL.Path, r.RemoteAddr)
 	if r.Body != nil && r.Body != http.NoBody {
 		w.body.ReadCloser, w.body.response = r.Body, w
 		w.body.limited.Store(w.conn != nil && w.conn.limited() && r.ProtoMajor == 1)

@@ -1,0 +1,272 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed17661985/ostler/stats/scoreboard"
+)
+
+// ErrHarakiri is the cause with which the context of a request ends that has run for as long
+// as it may.
+var ErrHarakiri = errors.New("the request has run for as long as it may (harakiri)")
+
+// Label is the key of the profiler label (runtime/pprof) that the goroutine of a limited
+// request carries, and every goroutine that it starts. The value is an Overrun's Label.
+const Label = "ostler_request"
+
+// Limits bound how long requests run, from the moment they get their slot.
+type Limits struct {
+	// Limit is when the context of the request ends, by ErrHarakiri, and its client gets a
+	// 504 if nothing was written. Zero: never, and nothing else is looked at.
+	Limit time.Duration
+
+	// Grace is how long after that the handler may take to return. Then it is stuck: see
+	// Options.OnStuck.
+	Grace time.Duration
+}
+
+// Overrun is a request that has used up some of its limit and still runs.
+type Overrun struct {
+	Request
+	Percent int // of the limit: 50, 75, 100
+	Age     time.Duration
+	Limit   time.Duration
+	Label   string // on its goroutines
+}
+
+// looks are the parts of the limit, in percent, after which a request is looked at: what has
+// moved between two of them is slow, what has not is stuck. At the last its time is over.
+func looks() [3]int { return [...]int{50, 75, 100} }
+
+// Limited runs next under l. It stands somewhere behind the pool's Handler; anywhere else it
+// limits nothing.
+func Limited(l Limits, next http.Handler) http.Handler {
+	if l.Limit <= 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		res, out := responseOf(w), asWriter(w)
+		if res == nil || out == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		t := &timed{Context: r.Context(), limits: l, res: res, allowed: l.Limit, label: strconv.FormatUint(res.id, 10)}
+		t.out.ResponseWriter, t.out.timed = out, t
+		t.serve(next, r)
+	})
+}
+
+// timed is a request under a limit: its context, and what becomes of it.
+//
+//	running ─▶ over ─▶ stuck
+//	   └────────┴───────┴───▶ ended
+type timed struct {
+	context.Context // as the request came with it
+	limits          Limits
+	res             *response
+	label           string
+	out             limitedWriter
+
+	derived atomic.Pointer[derived] // nil until somebody looks at the context's end
+
+	mu      sync.Mutex
+	state   timedState
+	allowed time.Duration // since the request began; Extend moves it
+	looked  int           // looks that were taken
+	timer   *time.Timer
+}
+
+type timedState uint8
+
+const (
+	timedRunning timedState = iota
+	timedOver               // the context has ended; the handler is expected back
+	timedStuck              // it did not come
+	timedEnded              // it did
+)
+
+// derived is a context that we can end.
+type derived struct {
+	context.Context
+	end context.CancelCauseFunc
+}
+
+func (t *timed) serve(next http.Handler, r *http.Request) {
+	ctx := pprof.WithLabels(t, pprof.Labels(Label, t.label))
+	pprof.SetGoroutineLabels(ctx)
+	defer pprof.SetGoroutineLabels(r.Context()) // the goroutine serves others after this
+	inner := r.WithContext(ctx)
+	// The server removes the files of an upload, and looks for them in its own request.
+	defer func() { r.MultipartForm = inner.MultipartForm }()
+	t.start()
+	returned := false
+	defer func() {
+		t.out.leave(returned)
+		t.end()
+	}()
+	next.ServeHTTP(&t.out, inner)
+	returned = true
+}
+
+func (t *timed) start() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timer = time.AfterFunc(t.untilLook(), t.look)
+}
+
+// untilLook is called with mu held.
+func (t *timed) untilLook() time.Duration {
+	return time.Until(t.res.began.Add(t.allowed / 100 * time.Duration(looks()[t.looked])))
+}
+
+// look runs on a goroutine of the timer. Whoever is told is told before the context ends: a
+// handler that notices the end stands elsewhere then.
+func (t *timed) look() {
+	t.mu.Lock()
+	if t.state != timedRunning {
+		t.mu.Unlock()
+		return
+	}
+	if left := t.untilLook(); left > 0 { // it was extended
+		t.timer.Reset(left)
+		t.mu.Unlock()
+		return
+	}
+	percent := looks()[t.looked]
+	o := Overrun{Percent: percent, Age: time.Since(t.res.began), Limit: t.allowed, Label: t.label}
+	if t.looked++; percent < 100 {
+		t.timer.Reset(t.untilLook())
+	} else {
+		t.state = timedOver
+	}
+	t.mu.Unlock()
+	t.tell(o)
+	if percent == 100 {
+		t.expire()
+	}
+}
+
+func (t *timed) tell(o Overrun) {
+	p := t.res.pool
+	if r, ok := p.running(t.res); ok && p.opts.OnOverrun != nil {
+		o.Request = r
+		p.opts.OnOverrun(o)
+	}
+}
+
+// expire ends the time of the request. The answer comes last: it waits for a handler that is
+// writing.
+func (t *timed) expire() {
+	p := t.res.pool
+	t.derive().end(ErrHarakiri)
+	p.opts.Page.AddReject(t.res.app, scoreboard.RejectHarakiri)
+	t.mu.Lock()
+	if t.state == timedOver {
+		t.timer = time.AfterFunc(t.limits.Grace, t.onStuck)
+	}
+	t.mu.Unlock()
+	t.out.answer()
+}
+
+func (t *timed) onStuck() {
+	p := t.res.pool
+	t.mu.Lock()
+	stuck := t.state == timedOver
+	if stuck {
+		t.state = timedStuck
+		p.stick(t.res.conn, 1)
+	}
+	t.mu.Unlock()
+	if r, ok := p.running(t.res); stuck && ok && p.opts.OnStuck != nil {
+		p.opts.OnStuck(r)
+	}
+}
+
+// end is called when the handler is back, or does not want to be limited any more.
+func (t *timed) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state == timedStuck {
+		t.res.pool.stick(t.res.conn, -1)
+	}
+	t.state = timedEnded
+	t.timer.Stop()
+	if d := t.derived.Load(); d != nil {
+		d.end(context.Canceled)
+	}
+}
+
+// derive makes the context one that can be ended. It is late, because who looks at the end
+// of a request's context has the connection watched.
+func (t *timed) derive() *derived {
+	if d := t.derived.Load(); d != nil {
+		return d
+	}
+	var d derived
+	d.Context, d.end = context.WithCancelCause(t.Context)
+	if t.derived.CompareAndSwap(nil, &d) {
+		return &d
+	}
+	d.end(nil) // somebody else was faster
+	return t.derived.Load()
+}
+
+func (t *timed) Done() <-chan struct{} { return t.derive().Done() }
+
+func (t *timed) Err() error {
+	if d := t.derived.Load(); d != nil {
+		return d.Err()
+	}
+	return t.Context.Err()
+}
+
+type timedKey struct{}
+
+// Value lets the context package find, by a key of its own, what Done belongs to.
+func (t *timed) Value(key any) any {
+	if key == (timedKey{}) {
+		return t
+	}
+	if d := t.derived.Load(); d != nil {
+		return d.Context.Value(key)
+	}
+	return t.Context.Value(key)
+}
+
+// Extend gives the request whose context, or a descendant of it, ctx is until d from now,
+// if that is longer than it has. Without a limit there is nothing to do. It returns
+// ErrHarakiri if the time is over already.
+func Extend(ctx context.Context, d time.Duration) error {
+	t, ok := ctx.Value(timedKey{}).(*timed)
+	if !ok {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch t.state {
+	case timedOver, timedStuck:
+		return ErrHarakiri
+	case timedRunning:
+		t.allowed = max(t.allowed, time.Since(t.res.began)+d)
+		t.timer.Reset(max(t.untilLook(), 0))
+	case timedEnded: // a goroutine of the handler that outlives it
+	}
+	return nil
+}
+
+// running is what the page shows of a request, as long as it has its slot.
+func (p *Pool) running(res *response) (Request, bool) {
+	for _, r := range p.opts.Page.InFlight() {
+		if r.ID == res.id {
+			return Request{Slot: r.Slot, ID: r.ID, Start: r.Start, Method: r.Method, Path: r.Path, Peer: r.Peer}, true
+		}
+	}
+	return Request{}, false
+}
