@@ -23,6 +23,7 @@ func apps() []server.App {
 		counting(),
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("hoard", hoard()),
+		server.Handler("trouble", troubles()),
 		{Name: "leaves-goroutines", New: func(context.Context) (http.Handler, error) {
 			for range 3 {
 				go waitForEver()

@@ -38,6 +38,7 @@ func (l *life) drain(ask control.Drain) error {
 	}
 	l.serving.Wait()
 	l.awaitHandlers(max(reserve(ask.Timeout)/2, cutMercy))
+	l.pool.AbandonStuck()
 	l.endReporter(max(min(ask.Timeout-time.Since(began), lastGather), cutMercy))
 	err = errors.Join(err, l.closeApp(ask.Timeout-time.Since(began)))
 	l.reportLeaks()

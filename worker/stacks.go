@@ -26,24 +26,27 @@ type stacks struct {
 	now   *profile.Profile
 }
 
-// of gives the stacks of the goroutines that carry label, those that most of them have
-// first. The profile behind it was begun after the call.
+// of gives the stacks of the goroutines that carry label: the handler's first, then those
+// that most of them have. The profile behind it was begun after the call.
 func (s *stacks) of(label string) string {
 	p, err := s.profile()
 	if err != nil {
 		return "no stacks: " + err.Error()
 	}
-	samples := slices.DeleteFunc(slices.Clone(p.Sample), func(one *profile.Sample) bool {
-		return !slices.Contains(one.Label[pool.Label], label)
-	})
-	slices.SortStableFunc(samples, func(a, b *profile.Sample) int { return cmp.Compare(b.Value[0], a.Value[0]) })
+	var all []stack
+	for _, one := range p.Sample {
+		if slices.Contains(one.Label[pool.Label], label) {
+			all = append(all, stackOf(one))
+		}
+	}
+	slices.SortStableFunc(all, stack.compare)
 	var text strings.Builder
-	for n, one := range samples {
+	for n, one := range all {
 		if n == shownStacks {
-			fmt.Fprintf(&text, "%d stacks more\n", len(samples)-n)
+			fmt.Fprintf(&text, "%d stacks more\n", len(all)-n)
 			break
 		}
-		writeStack(&text, one)
+		one.write(&text)
 	}
 	return text.String()
 }
@@ -64,16 +67,47 @@ func (s *stacks) profile() (*profile.Profile, error) {
 	return s.now, err
 }
 
-// writeStack writes a stack as Go itself does, down to the frames that are ours and stand
-// below every handler.
-func writeStack(text *strings.Builder, one *profile.Sample) {
-	fmt.Fprintf(text, "%d goroutine(s):\n", one.Value[0])
+// stack is where some goroutines stand.
+type stack struct {
+	goroutines int64
+	handler    bool           // the one that the server called the handler on
+	waits      string         // the runtime's function in which they wait, or ""
+	frames     []profile.Line // the innermost first, without the runtime's and ours
+}
+
+// stackOf leaves out the frames that are ours, which stand below every handler.
+func stackOf(one *profile.Sample) stack {
+	s := stack{goroutines: one.Value[0]}
 	for _, at := range one.Location {
 		for _, l := range at.Line {
-			if own(l.Function.Name) {
-				return
+			switch name := l.Function.Name; {
+			case own(name):
+				s.handler = true
+				return s
+			case len(s.frames) == 0 && strings.HasPrefix(name, "runtime."):
+				s.waits = name
+			default:
+				s.frames = append(s.frames, l)
 			}
-			fmt.Fprintf(text, "%s\n\t%s:%d\n", l.Function.Name, l.Function.Filename, l.Line)
 		}
+	}
+	return s
+}
+
+func (s stack) compare(than stack) int {
+	if s.handler != than.handler {
+		if s.handler {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(than.goroutines, s.goroutines)
+}
+
+// write writes it as Go itself does.
+func (s stack) write(text *strings.Builder) {
+	fmt.Fprintf(text, "%d goroutine(s) [%s]:\n", s.goroutines, cmp.Or(s.waits, "running"))
+	for _, l := range s.frames {
+		fmt.Fprintf(text, "%s\n\t%s:%d\n", l.Function.Name, l.Function.Filename, l.Line)
 	}
 }

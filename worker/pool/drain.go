@@ -36,7 +36,7 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 			return err
 		}
 	}
-	if p.stuck.Load() > 0 {
+	if p.stuck.n.Load() > 0 {
 		return ErrStuck
 	}
 	return nil
@@ -44,15 +44,6 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 
 // ErrStuck ends a drain that has finished everything but requests that are stuck.
 var ErrStuck = errors.New("all that is left are requests that are over their limit and do not return")
-
-// stick notes that a request is stuck, or with -1 that it is not any more.
-func (p *Pool) stick(c *conn, n int32) {
-	p.stuck.Add(int64(n))
-	if c != nil {
-		c.stuck.Add(n)
-	}
-	p.tell()
-}
 
 // ShortenLinger has the Drain that runs, or will, wait no longer than linger for an idle
 // connection. A longer one than it has changes nothing.
@@ -102,7 +93,7 @@ func (p *Pool) empty() bool {
 	if p.admission.busyGates() > 0 {
 		return false
 	}
-	if stuck := p.stuck.Load(); stuck > 0 {
+	if stuck := p.stuck.n.Load(); stuck > 0 {
 		return p.conns.waitedFor() == 0 && p.handlers.Load() == stuck
 	}
 	return p.conns.len() == 0 && p.handlers.Load() == 0

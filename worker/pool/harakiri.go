@@ -80,6 +80,7 @@ type timed struct {
 	state   timedState
 	allowed time.Duration // since the request began; Extend moves it
 	looked  int           // looks that were taken
+	counted bool          // as a request that has ended
 	timer   *time.Timer
 }
 
@@ -105,6 +106,7 @@ func (t *timed) serve(next http.Handler, r *http.Request) {
 	inner := r.WithContext(ctx)
 	// The server removes the files of an upload, and looks for them in its own request.
 	defer func() { r.MultipartForm = inner.MultipartForm }()
+	t.res.timed = t
 	t.start()
 	returned := false
 	defer func() {
@@ -181,7 +183,7 @@ func (t *timed) onStuck() {
 	stuck := t.state == timedOver
 	if stuck {
 		t.state = timedStuck
-		p.stick(t.res.conn, 1)
+		p.stick(t, 1)
 	}
 	t.mu.Unlock()
 	if r, ok := p.running(t.res); stuck && ok && p.opts.OnStuck != nil {
@@ -194,12 +196,33 @@ func (t *timed) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.state == timedStuck {
-		t.res.pool.stick(t.res.conn, -1)
+		t.res.pool.stick(t, -1)
 	}
 	t.state = timedEnded
 	t.timer.Stop()
 	if d := t.derived.Load(); d != nil {
 		d.end(context.Canceled)
+	}
+}
+
+// count reports whether the request is to be counted now: once, by whoever comes first.
+func (t *timed) count() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := !t.counted
+	t.counted = true
+	return first
+}
+
+// abandon counts a request that will not end.
+func (t *timed) abandon() {
+	res, status := t.res, 0
+	if t.out.mu.TryLock() { // else it sticks in a write
+		status = res.status
+		t.out.mu.Unlock()
+	}
+	if t.count() {
+		res.pool.rows[res.slot].End(res.app, status, time.Since(res.began))
 	}
 }
 
@@ -259,14 +282,4 @@ func Extend(ctx context.Context, d time.Duration) error {
 	case timedEnded: // a goroutine of the handler that outlives it
 	}
 	return nil
-}
-
-// running is what the page shows of a request, as long as it has its slot.
-func (p *Pool) running(res *response) (Request, bool) {
-	for _, r := range p.opts.Page.InFlight() {
-		if r.ID == res.id {
-			return Request{Slot: r.Slot, ID: r.ID, Start: r.Start, Method: r.Method, Path: r.Path, Peer: r.Peer}, true
-		}
-	}
-	return Request{}, false
 }

@@ -81,10 +81,19 @@ func TestAHandlerThatDoesNotReturnIsStuck(t *testing.T) {
 		if err := <-drainIn(p, time.Hour, 0); err != ErrStuck {
 			t.Errorf("the drain ends with %v", err)
 		}
+		for range 2 {
+			p.AbandonStuck()
+			if n := p.opts.Page.AppCounters()[2]; n.Requests != 1 || n.Status[5] != 1 {
+				t.Errorf("counted as %+v", n)
+			}
+		}
 		close(block)
 		<-served
-		if rec.Code != http.StatusGatewayTimeout || p.stuck.Load() != 0 || !p.empty() {
-			t.Errorf("answered %d, %d are stuck", rec.Code, p.stuck.Load())
+		if n := p.opts.Page.AppCounters()[2]; n.Requests != 1 {
+			t.Errorf("counted again when it came back: %+v", n)
+		}
+		if rec.Code != http.StatusGatewayTimeout || p.stuck.n.Load() != 0 || !p.empty() {
+			t.Errorf("answered %d, %d are stuck", rec.Code, p.stuck.n.Load())
 		}
 	})
 }

@@ -87,10 +87,10 @@ type Pool struct {
 	conns     connSet
 	newcomers newcomers
 	watchdog  *watchdog
+	stuck     stuckSet // requests that nobody waits for
 
 	requests atomic.Uint64 // ids given out
 	handlers atomic.Int64  // calls of Handler under way, hijacked and queued ones included
-	stuck    atomic.Int64  // of these, those that nobody waits for
 	draining atomic.Bool
 	linger   atomic.Int64 // of the drain, a time.Duration; it only shrinks
 
@@ -115,6 +115,7 @@ func New(o Options) *Pool {
 	}
 	p.newcomers.shown = make(chan struct{}, 1)
 	p.watchdog = newWatchdog()
+	p.stuck.all = make(map[*timed]struct{})
 	p.linger.Store(math.MaxInt64)
 	p.admission.init(o.Slots, o.Page)
 	return p

@@ -34,6 +34,7 @@ type response struct {
 	bytes       int64
 	failedWrite bool
 	hijacked    net.Conn
+	timed       *timed // nil: it may run for ever
 }
 
 // begin shows the request on the scoreboard and watches its body.
@@ -121,6 +122,9 @@ func (w *response) release() {
 		return
 	}
 	w.holds = false
+	if w.timed != nil && !w.timed.count() {
+		return // the process ends, and did not wait for us
+	}
 	w.pool.rows[w.slot].End(w.app, w.status, time.Since(w.began))
 	w.pool.admission.release(w.slot)
 }
