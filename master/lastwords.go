@@ -3,6 +3,7 @@ package master
 import (
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -91,5 +92,29 @@ func (b *birth) close() { closeAll(b.pipes[:]) }
 func crashWords(f *os.File) string {
 	text := make([]byte, maxWords)
 	n, _ := f.ReadAt(text, 0)
-	return string(text[:n])
+	return withCause(strings.TrimSpace(string(text[:n])))
+}
+
+// withCause puts a first line over stacks that have none. The runtime prints what a fatal
+// error is about before it begins to copy what it prints (golang.org/issue/76859): that line is
+// in the log alone, so here it is told by the functions on the stack.
+func withCause(words string) string {
+	if !strings.HasPrefix(words, "goroutine ") && !strings.HasPrefix(words, "runtime stack:") {
+		return words // nothing, or a panic or a signal with its line
+	}
+	first, _, _ := strings.Cut(words, "\n\n")
+	cause := "the log has it"
+	for _, c := range [...]struct{ function, cause string }{
+		{"internal/runtime/maps.fatal(", "concurrent map writes, or reads and writes"},
+		{"runtime.newstack(", "stack overflow: the stack of a goroutine reached its limit"},
+		{"runtime.(*mheap).grow(", "out of memory"},
+		{"runtime.sysMap", "out of memory"},
+		{"runtime.checkdead(", "all goroutines are asleep - deadlock"},
+	} {
+		if strings.Contains(first, c.function) {
+			cause = c.cause
+			break
+		}
+	}
+	return "fatal error (told by its stack): " + cause + "\n\n" + words
 }

@@ -37,6 +37,10 @@ func apps() []server.App {
 		server.Handler("place", http.HandlerFunc(place)),
 		server.Handler("surroundings", http.HandlerFunc(surroundings)),
 		server.Handler("panics", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the handler's own words") })),
+		{Name: "database", New: func(context.Context) (http.Handler, error) {
+			_, err := os.ReadFile(os.Getenv("DATABASE"))
+			return http.HandlerFunc(echo), err
+		}},
 		{Name: "refuses", New: func(context.Context) (http.Handler, error) {
 			return nil, errors.New("no database at db.example:5432")
 		}},
