@@ -9,7 +9,7 @@ module=github.com/seed17661985/ostler
 
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
 prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
-websocket=github.com/coder/websocket
+websocket=github.com/coder/websocket pprof=github.com/google/pprof
 model=github.com/prometheus/client_model protobuf=google.golang.org/protobuf
 
 # package | own packages it may import | third-party modules it may import
@@ -32,7 +32,7 @@ server/strict    |                                                              
 server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
 master           | worker/control stats stats/scoreboard                           | $hclog $sys
-worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog
+worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog $pprof
 worker/accept    | worker/control                                                  | $sys unsafe
 worker/control   |                                                                 | $sys
 worker/pool      | stats/scoreboard                                                |

@@ -130,38 +130,37 @@ func (l *loop) tellRest() {
 	l.resting = nil
 }
 
-// take brings one note to the machine and does what it says. What comes with the note is
-// put in its place before, so that the machine's answer finds it.
-func (l *loop) take(n note) {
+// takeOwn is for what is no event of the machine.
+func (l *loop) takeOwn(n note) {
 	switch {
 	case n.question != nil:
 		l.ask(n.question)
-		return
 	case n.complain != nil:
 		l.log.put(hclog.Warn, "metrics of a worker not understood", "error", n.complain)
-		return
 	case n.overrun != nil:
 		l.keepLook(n.overrun)
 		l.publish()
-		n.credit.giveBack()
-		return
 	case n.pong != nil:
 		close(n.pong)
-		return
 	case n.look:
 		l.look()
-		return
 	case n.rest != nil:
 		l.resting = append(l.resting, n.rest)
-		return
 	case n.freeze != nil:
 		l.freeze(n.freeze)
-		return
 	case n.freezeOver != nil:
 		l.giveUpFreezing(n.freezeOver)
-		return
 	case n.paused != nil:
 		l.paused(n.paused)
+	}
+}
+
+// take brings one note to the machine and does what it says. What comes with the note is
+// put in its place before, so that the machine's answer finds it.
+func (l *loop) take(n note) {
+	if n.ev == nil {
+		l.takeOwn(n)
+		n.credit.giveBack()
 		return
 	}
 	switch ev := n.ev.(type) {

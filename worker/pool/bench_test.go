@@ -64,6 +64,19 @@ func BenchmarkHandler(b *testing.B) {
 	})
 }
 
+// The price of a limit that is not met.
+func BenchmarkLimitedHandler(b *testing.B) {
+	p := newPool(b, Options{Slots: 64})
+	h := p.Handler(Limited(Limits{Limit: patience}, http.HandlerFunc(hello)))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		w, r := &blank{http.Header{}}, httptest.NewRequest("GET", "/some/path", nil)
+		for pb.Next() {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
 // Every request takes the last slot and so calls the gate out of its Accept.
 func BenchmarkHandlerShuttingAGate(b *testing.B) {
 	p := newPool(b, Options{Slots: 1})
