@@ -9,7 +9,8 @@ bash .ci/deps.sh
 # result from the cache is no result: it does not know the peers.
 [ "${CI:-}" != true ] || { export OSTLER_REQUIRE_PEERS=1; set -- -count 1 "$@"; }
 # The bound is for a test that hangs. A busy machine is three times as slow as an idle one.
-go test -race -timeout 20m "$@"
+# Most tests wait most of the time, so more of them run at once than there are processors.
+go test -race -parallel 4 -timeout 20m "$@"
 # What package accept does on Linux, package net does elsewhere: the same tests hold for both.
 go test -race -timeout 2m ./server/uwsgi -plain
 bash .ci/allocs.sh

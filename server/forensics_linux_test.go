@@ -153,7 +153,7 @@ DATABASE = "`+database+`"
 		t.Fatal(err)
 	}
 	i.WaitFor("nobody is left", func(s stats.Snapshot) bool { return s.Ready == 0 && s.Workers[1].State == "backoff" })
-	if out, code := i.Command("status"); code != 0 || !strings.Contains(out, "0 of 2 workers ready") || !strings.Contains(out, "backoff") {
+	if out, code := i.Command("status"); code != 0 || !strings.Contains(out, "0 of 2 workers ready") || !strings.Contains(out, "exited with status 1") {
 		t.Errorf("status: %d %s", code, out)
 	}
 	waiting := servertest.Run(t, 1, servertest.Echo(i.UWSGI("uwsgi"), "http://site/"))

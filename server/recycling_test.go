@@ -77,7 +77,7 @@ func TestAWorkerOverTheEvilLimitIsKilled(t *testing.T) {
 	s := i.WaitFor("a worker is killed", func(s stats.Snapshot) bool { return len(s.Crashes) > 0 })
 	load.Stop() // what ran in it died with it
 	c := s.Crashes[len(s.Crashes)-1]
-	if c.Reason != "memory" || !strings.Contains(c.Exit, "signal 9") || c.MaxRSS < 300<<20 {
+	if c.Reason != "memory" || !strings.Contains(c.Exit, "signal 9") || c.MaxRSS < 250<<20 {
 		t.Errorf("it is reported as %+v", c)
 	}
 	i.Until("its report is written", func() bool {

@@ -25,7 +25,7 @@ func TestFiveHundredSlowClientsStopNobody(t *testing.T) {
 module = "who"
 processes = 1
 threads = 4
-header-timeout = "5s"
+header-timeout = "15s"
 http-socket = "$DIR/http"
 listen = 4096
 `+secure("https", dir, "one"))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Load is a number of clients that send requests one after the other until they
@@ -26,6 +27,10 @@ type Load struct {
 	failed []error
 }
 
+// think is the least time between two requests of a client. Clients that never pause leave no
+// processor to other tests, and find nothing more.
+const think = 2 * time.Millisecond
+
 // Run starts n clients; each calls request until Stop.
 func Run(t testing.TB, n int, request func() error) *Load {
 	t.Helper()
@@ -34,8 +39,11 @@ func Run(t testing.TB, n int, request func() error) *Load {
 	t.Cleanup(func() { l.Stop() })
 	for range n {
 		l.wg.Go(func() {
+			pause := time.NewTicker(think)
+			defer pause.Stop()
 			for ctx.Err() == nil {
 				l.note(request())
+				<-pause.C
 			}
 		})
 	}
