@@ -9,6 +9,9 @@ need nginx nginx-light
 need uwsgi uwsgi-core
 need apache2 apache2-bin
 need lighttpd lighttpd
+need haproxy haproxy # what ostler proxy writes
+need caddy caddy
+[ -e /usr/lib/lighttpd/mod_openssl.so ] || missing+=(lighttpd-mod-openssl)
 need curl curl
 need promtool prometheus # the names of the metrics, by Prometheus itself
 need prometheus prometheus # counts over reloads as an operator would

@@ -14,7 +14,7 @@ model=github.com/prometheus/client_model protobuf=google.golang.org/protobuf
 
 # package | own packages it may import | third-party modules it may import
 law="
-cmd/ostler       | server server/config stats                                      | $cli
+cmd/ostler       | server server/config server/proxyconf stats                     | $cli
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
 examples/metrics | server                                                          | $prometheus
@@ -24,6 +24,7 @@ examples/bench/nethttp | examples/bench/handlers                                
 examples/bench/handlers |                                                          |
 server/frontends |                                                                 |
 server/servertest| server server/uwsgi stats                                       | $goleak
+server/proxyconf | server/config                                                   |
 server/forwarded |                                                                 |
 server/parking   | server/strict                                                   |
 server           | server/config server/forwarded server/parking server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model
