@@ -51,6 +51,9 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Defer(func() { os.RemoveAll(short) })
+			if env.Vars, err = withExamples(env.Vars); err != nil {
+				return err
+			}
 			env.Setenv("S", short)
 			env.Setenv("XDG_RUNTIME_DIR", short)
 			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
@@ -132,4 +135,10 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Fatalf("nobody answers on %s", args[0])
+}
+
+// withExamples adds $EXAMPLES, the folder of this repository.
+func withExamples(vars []string) ([]string, error) {
+	path, err := filepath.Abs("../../examples")
+	return append(vars, "EXAMPLES="+path), err
 }

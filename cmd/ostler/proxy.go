@@ -41,7 +41,7 @@ func proxyFlags(name, usage string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, HideHelpCommand: true,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "TOML `FILE`", Required: true},
+			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "TOML `FILE`"},
 			&cli.StringFlag{Name: "server-name", Usage: "host `NAME` of the site"},
 			&cli.StringFlag{Name: "listen", Usage: "`PORT` or host:port (default: 80, or 443 with --tls)"},
 			&cli.StringFlag{Name: "tls", Usage: "`CERT,KEY`: PEM files of a certificate and its key"},
@@ -55,7 +55,11 @@ func proxyFlags(name, usage string) *cli.Command {
 }
 
 func proxy(c *cli.Context, kind string) error {
-	cfg, err := config.Load(c.String("config"))
+	path := c.String("config")
+	if path == "" {
+		return server.UsageError(fmt.Errorf("%s: name the configuration file with --config: see ostler %s --help", c.Command.Name, c.Command.Name))
+	}
+	cfg, err := config.Load(path)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ func ParseUpstream(s string) (Upstream, error) {
 	if host, _, _ := net.SplitHostPort(a.Addr); a.Network == "tcp" && host == "" {
 		return Upstream{}, fmt.Errorf("upstream %q: name the machine, as in 10.0.0.1%s", s, a.Addr)
 	}
+	if a.Network == "unix" && !filepath.IsAbs(a.Addr) {
+		return Upstream{}, fmt.Errorf("upstream %q: want host:port, or the whole path of a unix socket", s)
+	}
 	u := Upstream{Addr: a.Addr}
 	for _, f := range fields[1:] {
 		name, value, _ := strings.Cut(f, "=")
@@ -66,7 +69,7 @@ func ParseUpstream(s string) (Upstream, error) {
 // site is what the templates see.
 type site struct {
 	Options
-	File      string // the configuration it comes from
+	File      string // name of the configuration it comes from
 	Name      string // of the group of servers
 	Uwsgi     bool   // else http
 	Servers   []Upstream
@@ -84,7 +87,7 @@ func newSite(cfg config.Config, o Options) (*site, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("a certificate and its key belong together: give both or none")
 	}
-	s := &site{Options: o, File: cfg.File, Name: nameOf(cfg), BodyLimit: int64(cfg.LimitPost), Wait: waitOf(cfg), Servers: o.Upstreams}
+	s := &site{Options: o, File: filepath.Base(cfg.File), Name: nameOf(cfg), BodyLimit: int64(cfg.LimitPost), Wait: waitOf(cfg), Servers: o.Upstreams}
 	if s.Listen == "" {
 		s.Listen = "80"
 		if o.Cert != "" {
