@@ -119,6 +119,7 @@ type timing struct {
 	linger time.Duration // idle connections are kept this long in a drain
 
 	probation time.Duration // new workers have to do well before the old ones go; zero: none
+	lameDuck  time.Duration // between a stop and its beginning, see LameDuck
 	surge     int           // processes beyond the number of workers in a reload; zero: no limit
 }
 

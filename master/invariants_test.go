@@ -172,7 +172,12 @@ func (w *world) checkTimers() {
 	procs := make(map[incarnation]int)
 	slots := make(map[int]int)
 	looks := 0
+	ducks := 0
 	for _, a := range w.armed {
+		if a.why == timerLameDuck {
+			ducks++
+			continue
+		}
 		if a.gen != 0 {
 			if looks++; w.m.candidate == nil || w.m.candidate.trial.ticket != a.ticket {
 				w.fault("a look at generation %d is armed, which is no candidate", a.gen)
@@ -199,6 +204,9 @@ func (w *world) checkTimers() {
 		if w.m.state >= Stopping && s.ticket != 0 {
 			w.fault("slot %d waits to respawn while %s", s.id, w.m.state)
 		}
+	}
+	if (ducks == 1) != (w.m.state == LameDuck) || ducks > 1 {
+		w.fault("%d ends of the lame duck are armed while %s", ducks, w.m.state)
 	}
 }
 

@@ -27,8 +27,8 @@ type generationLegacy struct {
 }
 
 type timingLegacy struct {
-	Start, Mercy, Linger, Probation time.Duration
-	Surge                           int
+	Start, Mercy, Linger, Probation, LameDuck time.Duration
+	Surge                                     int
 }
 
 type slotLegacy struct {
@@ -80,7 +80,7 @@ func (m *machine) legacy() machineLegacy {
 		t := g.timing
 		l.Generations = append(l.Generations, generationLegacy{
 			ID: g.id, Build: g.build, State: g.state, Workers: g.workers,
-			Timing: timingLegacy{Start: t.start, Mercy: t.mercy, Linger: t.linger, Probation: t.probation, Surge: t.surge},
+			Timing: timingLegacy{Start: t.start, Mercy: t.mercy, Linger: t.linger, Probation: t.probation, LameDuck: t.lameDuck, Surge: t.surge},
 		})
 	}
 	for _, s := range m.slots {
@@ -115,7 +115,7 @@ func resume(b backoff, l machineLegacy) *machine {
 		t := g.Timing
 		gens[g.ID] = &generation{
 			id: g.ID, build: g.Build, state: g.State, workers: g.Workers,
-			timing: timing{start: t.Start, mercy: t.Mercy, linger: t.Linger, probation: t.Probation, surge: t.Surge},
+			timing: timing{start: t.Start, mercy: t.Mercy, linger: t.Linger, probation: t.Probation, lameDuck: t.LameDuck, surge: t.Surge},
 		}
 		m.gens = append(m.gens, gens[g.ID])
 		if g.State == Live {

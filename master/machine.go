@@ -21,6 +21,8 @@ type machine struct {
 	cause error // why it stops before any worker was ready
 	deaf  bool  // its sockets were given up
 
+	ducking ticket // the end of LameDuck, zero outside of it
+
 	gens      []*generation // not released, oldest first
 	live      *generation   // nil before the first worker was ready, and when stopping
 	candidate *generation   // nil unless one boots
@@ -116,6 +118,9 @@ func (m *machine) with(inc incarnation, f func(*process)) {
 
 func (m *machine) onTimer(ev evTimer) {
 	switch {
+	case m.ducking != 0 && ev.ticket == m.ducking:
+		m.ducking = 0
+		m.stop(nil)
 	case ev.gen != 0:
 		m.onLook(ev)
 	case ev.slot == 0:
@@ -154,7 +159,12 @@ func (m *machine) onReopen() {
 
 // onStop ends everything: in order, or at once.
 func (m *machine) onStop(ev evStop) {
-	if m.state < Stopping {
+	switch {
+	case m.state >= Stopping:
+	case !ev.now && (m.state == Serving || m.state == Reloading) && m.live.timing.lameDuck > 0:
+		m.duck()
+		return
+	default:
 		m.stop(nil)
 	}
 	if ev.now {
@@ -168,10 +178,28 @@ func (m *machine) onStop(ev evStop) {
 	}
 }
 
+// duck has whoever balances the load look elsewhere before anything ends. A second stop does
+// not wait for that.
+func (m *machine) duck() {
+	m.moveState(LameDuck)
+	if m.reload.loading != 0 {
+		m.do(actCancelLoad{})
+	}
+	m.abandonReload()
+	m.log(hclog.Info, "about to stop, not ready for new clients", "lame_duck", m.live.timing.lameDuck)
+	m.lastTicket++
+	m.ducking = m.lastTicket
+	m.do(actArm{ticket: m.ducking, gen: m.live.id, why: timerLameDuck, after: m.live.timing.lameDuck})
+}
+
 // stop is the one way into Stopping. cause is nil if somebody asked for it.
 func (m *machine) stop(cause error) {
 	m.cause = cause
 	m.moveState(Stopping)
+	if m.ducking != 0 {
+		m.do(actDisarm{m.ducking})
+		m.ducking = 0
+	}
 	if m.reload.loading != 0 {
 		m.do(actCancelLoad{})
 	}

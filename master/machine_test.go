@@ -234,7 +234,7 @@ func parseEvent(verb string, a args) (event, error) {
 	case "loaded":
 		return evLoaded{gen: a.int("gen", 0), build: "b" + a.keys["gen"], workers: a.int("workers", 1), timing: timing{
 			start: a.duration("start", time.Minute), mercy: a.duration("mercy", 30*time.Second), linger: a.duration("linger", 0),
-			probation: a.duration("probation", 0), surge: a.int("surge", 0),
+			probation: a.duration("probation", 0), surge: a.int("surge", 0), lameDuck: a.duration("lameduck", 0),
 		}}, nil
 	case "loadfailed":
 		step := StepLoad

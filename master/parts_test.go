@@ -51,7 +51,7 @@ func moves[S interface {
 func TestTheTablesAllowWhatTheDesignDraws(t *testing.T) {
 	for _, test := range []struct{ what, got, want string }{
 		{"master", moves(Stopped, State.may),
-			"starting>serving starting>stopping serving>reloading serving>stopping reloading>serving reloading>stopping stopping>stopped"},
+			"starting>serving starting>stopping serving>reloading serving>lame-duck serving>stopping reloading>serving reloading>lame-duck reloading>stopping lame-duck>stopping stopping>stopped"},
 		{"process", moves(Exited, Phase.may),
 			"spawning>booting spawning>killed spawning>exited booting>ready booting>draining booting>killed booting>exited " +
 				"ready>draining ready>killed ready>exited draining>killed draining>exited killed>exited"},

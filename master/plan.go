@@ -28,6 +28,7 @@ type Plan struct {
 
 	StartTimeout time.Duration // for a worker to become ready; zero means 60s
 	Mercy        time.Duration // for a worker to drain; zero means 30s
+	LameDuck     time.Duration // to serve on, not ready, before a stop begins; zero: a stop begins at once
 	Linger       time.Duration // idle connections are kept this long in a drain
 
 	// Limits at which a worker is replaced; zero: none.
@@ -105,7 +106,7 @@ func (p Plan) check() error {
 
 func (p Plan) timing() timing {
 	return timing{
-		start: p.StartTimeout, mercy: p.Mercy, linger: p.Linger,
+		start: p.StartTimeout, mercy: p.Mercy, linger: p.Linger, lameDuck: p.LameDuck,
 		probation: p.Probation, surge: p.Surge,
 	}
 }

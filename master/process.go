@@ -32,6 +32,7 @@ const (
 	timerQuit
 	timerBackoff // of a slot
 	timerLook    // of a candidate
+	timerLameDuck
 )
 
 func (k timerKind) String() string {
@@ -48,6 +49,8 @@ func (k timerKind) String() string {
 		return "backoff"
 	case timerLook:
 		return "look"
+	case timerLameDuck:
+		return "lame-duck"
 	}
 	return fmt.Sprintf("timerKind(%d)", uint8(k))
 }

@@ -47,7 +47,7 @@ func (m *machine) onLoaded(ev evLoaded) {
 	m.reload.loading = 0
 	g := &generation{id: ev.gen, build: ev.build, timing: ev.timing, workers: ev.workers, state: Candidate}
 	m.gens = append(m.gens, g)
-	if m.state == Stopping { // it came too late
+	if m.state >= LameDuck { // it came too late
 		m.moveGen(g, Rejected)
 		return
 	}

@@ -8,10 +8,12 @@ type State uint8
 const (
 	// Starting: no worker has proven yet that the program can run. Next: Serving, Stopping.
 	Starting State = iota + 1
-	// Serving: one live generation, kept at its number of workers. Next: Reloading, Stopping.
+	// Serving: one live generation, kept at its number of workers. Next: Reloading, LameDuck, Stopping.
 	Serving
-	// Reloading: a candidate is being loaded or booted beside the live generation. Next: Serving, Stopping.
+	// Reloading: a candidate is being loaded or booted beside the live generation. Next: Serving, LameDuck, Stopping.
 	Reloading
+	// LameDuck: as Serving, but whoever asks is told to go elsewhere. Next: Stopping.
+	LameDuck
 	// Stopping: nothing is started any more. Next: Stopped.
 	Stopping
 	// Stopped: no process is left. Final.
@@ -26,6 +28,8 @@ func (s State) String() string {
 		return "serving"
 	case Reloading:
 		return "reloading"
+	case LameDuck:
+		return "lame-duck"
 	case Stopping:
 		return "stopping"
 	case Stopped:
@@ -41,8 +45,10 @@ func (s State) may(next State) bool {
 		return s == Starting || s == Reloading
 	case Reloading:
 		return s == Serving
+	case LameDuck:
+		return s == Serving || s == Reloading
 	case Stopping:
-		return s == Starting || s == Serving || s == Reloading
+		return s >= Starting && s < Stopping
 	case Stopped:
 		return s == Stopping
 	}

@@ -202,7 +202,7 @@ func (w *world) loaded(ok bool) {
 	}
 	w.step(evLoaded{gen: gen, workers: 1 + w.r.IntN(4), timing: timing{
 		start: time.Minute, mercy: 10 * time.Second, linger: time.Duration(w.r.IntN(2)) * time.Second,
-		probation: time.Duration(w.r.IntN(2)) * 2 * time.Second, surge: w.r.IntN(3),
+		probation: time.Duration(w.r.IntN(2)) * 2 * time.Second, surge: w.r.IntN(3), lameDuck: time.Duration(w.r.IntN(2)) * 5 * time.Second,
 	}})
 }
 

@@ -74,7 +74,7 @@ func makePlan(s statement) (master.Plan, error) {
 		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Threads,
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
-		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger,
+		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger, LameDuck: time.Duration(cfg.LameDuck),
 		RSS: uint64(cfg.ReloadOnRSS), EvilRSS: uint64(cfg.EvilReloadOnRSS),
 		MaxLifetime: time.Duration(cfg.MaxWorkerLifetime), MinLifetime: time.Duration(cfg.MinWorkerLifetime),
 		Probation: time.Duration(cfg.ReloadProbation), Surge: cfg.Surge(),

@@ -100,6 +100,35 @@ func TestPromtoolHasNoComplaint(t *testing.T) {
 	}
 }
 
+// A load balancer is told first: the server is not ready, and serves on; then it stops in order.
+// A second stop does not wait for that.
+func TestALameDuckServesOn(t *testing.T) {
+	t.Parallel()
+	for duration, signals := range map[string]int{"3s": 1, "1h": 2} {
+		i := servertest.Launch(t, echoing+"lame-duck = \""+duration+"\"\n")
+		load := servertest.Run(t, 2, servertest.Echo(i.HTTP("http").Transport, "http://site/"))
+		i.Signal(syscall.SIGTERM)
+		i.Until("not ready, and serving", func() bool {
+			status, body := page(t, i, "stats", "/readyz")
+			return status == http.StatusServiceUnavailable && body == "lame-duck: 2 of 2 workers accept requests\n"
+		})
+		told := load.Done()
+		i.Until("requests are answered", func() bool { return load.Done() > told+20 })
+		if out, code := i.Command("reload"); code != 1 || !strings.Contains(out, "stopping") {
+			t.Errorf("a reload: %d %s", code, out)
+		}
+		load.MustLoseNothing()
+		if signals > 1 {
+			if out, code := i.Command("stop"); code != 0 {
+				t.Errorf("a second stop: %d %s", code, out)
+			}
+		}
+		if err := i.Wait(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	}
+}
+
 func TestReadyzFollowsTheWorkers(t *testing.T) {
 	t.Parallel()
 	i := servertest.Launch(t, strings.Replace(echoing, `"echo"`, `"gate"`, 1)+"[env]\nGATE = \"$DIR/gate\"\n")

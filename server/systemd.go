@@ -120,7 +120,7 @@ func (s *systemd) announce(src stats.Source) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state >= master.Stopping {
+	if s.state >= master.LameDuck {
 		return
 	}
 	s.announced = true
@@ -138,7 +138,7 @@ func (s *systemd) planned(p master.Plan) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mercy = max(s.mercy, p.Mercy)
+	s.mercy = max(s.mercy, p.Mercy, p.LameDuck)
 	s.step = p.StartTimeout + p.Probation
 	if p.Surge > 0 { // a few at a time, each time waiting for old ones to go
 		s.step += time.Duration(p.Workers/p.Surge) * (p.StartTimeout + p.Mercy)
@@ -168,6 +168,8 @@ func (s *systemd) move(to master.State, src stats.Source) {
 	from := s.state
 	s.state = to
 	switch {
+	case to == master.LameDuck:
+		s.say("STOPPING=1", status("lame duck: serving until the load balancer has noticed"), extend(s.mercy))
 	case to == master.Stopping:
 		s.say("STOPPING=1", status("stopping"), extend(s.mercy))
 	case !s.announced: // announce is going to say it

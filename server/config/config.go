@@ -89,6 +89,8 @@ type Config struct {
 	ReloadOnException bool
 	CrashDir          string
 
+	LameDuck Duration // 0: none
+
 	// Reloads.
 	TouchReload     []string
 	ReloadProbation Duration // 0: none

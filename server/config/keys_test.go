@@ -127,6 +127,7 @@ func keyCases() []keyCase {
 		good("harakiri", `0`, Duration(0), func(c Config) any { return c.Harakiri }), bad("harakiri", `true`, "want a duration"),
 		good("mount", `[{path = "/a", module = "b", harakiri = "5s"}]`, []Mount{{Path: "/a", Module: "b", Harakiri: seconds(5), Line: 2}}, func(c Config) any { return c.Mounts }),
 		bad("mount", `[{path = "/a", module = "b", harakiri = "soon"}]`, "mount[0].harakiri: \"soon\" is not a duration"),
+		good("lame-duck", `"5s"`, seconds(5), func(c Config) any { return c.LameDuck }), bad("lame-duck", `true`, "want a duration"),
 		good("harakiri-graceful-timeout", `0`, Duration(0), func(c Config) any { return c.HarakiriGracefulTimeout }),
 		bad("harakiri-graceful-timeout", `"x"`, "not a duration"),
 

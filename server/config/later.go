@@ -26,7 +26,6 @@ func laterKeys() []later {
 		{"static-map", static},
 		{"static-dirs", static},
 		{"check-static", static},
-		{"lame-duck", "take the machine out of the load balancer before stop"},
 	}
 }
 

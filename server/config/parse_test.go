@@ -18,7 +18,7 @@ threads = 0
 
 socket = "0.0.0.0:8000"
 start-timeout = "soon"
-lame-duck = 30
+cheaper-rss-limit-soft = 30
 `
 	_, err := Parse("shop.toml", []byte(text))
 	const want = `shop.toml:2: proceses: unknown key (did you mean "processes"?)

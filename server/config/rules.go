@@ -137,7 +137,7 @@ func (p *parser) withoutMaster(c *Config) {
 		p.conflict("processes", needsMaster)
 	}
 	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "max-requests", "max-worker-lifetime",
-		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "crash-dir", "uid", "gid"} {
+		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "lame-duck", "crash-dir", "uid", "gid"} {
 		if p.given(key) {
 			p.conflict(key, needsMaster)
 		}
