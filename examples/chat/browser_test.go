@@ -16,9 +16,9 @@ import (
 func TestTwoPagesTalkThroughNginxAndAReload(t *testing.T) {
 	t.Parallel()
 	chat, url := behindNginx(t)
-	b := startBrowser(t)
-	anna, ben := b.open(url), b.open(url)
-	ben.until(`document.getElementById("state").textContent === "2 people"`)
+	b := servertest.StartBrowser(t)
+	anna, ben := person{b.Open(url), t}, person{b.Open(url), t}
+	ben.Until(`document.getElementById("state").textContent === "2 people"`)
 	before := chat.Stats().Workers[0].PID
 
 	anna.say("Anna", "Is anybody here?")
@@ -36,21 +36,21 @@ func TestTwoPagesTalkThroughNginxAndAReload(t *testing.T) {
 	if got := <-reloaded; got[0] != '0' {
 		t.Fatalf("reload: %s\n%s", got, chat.Log())
 	}
-	for _, p := range []*tab{anna, ben} {
-		p.until(fmt.Sprintf(`document.body.dataset.worker !== "%d" && document.getElementById("state").textContent === "2 people"`, before))
+	for _, p := range []person{anna, ben} {
+		p.Until(fmt.Sprintf(`document.body.dataset.worker !== "%d" && document.getElementById("state").textContent === "2 people"`, before))
 	}
 	ben.say("Ben", "Nothing at all")
 	anna.hears("Nothing at all")
 
 	want := []string{"Anna: Is anybody here?", "Ben: <b>Me</b> & my horse", "Anna: Do you notice anything?", "Ben: Nothing at all"}
-	for name, p := range map[string]*tab{"Anna": anna, "Ben": ben} {
-		p.until(`document.querySelectorAll(".waiting").length === 0`)
+	for name, p := range map[string]person{"Anna": anna, "Ben": ben} {
+		p.Until(`document.querySelectorAll(".waiting").length === 0`)
 		if got := p.lines(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s sees %q, want %q", name, got, want)
 		}
 	}
 	if file := os.Getenv("CHAT_SCREENSHOT"); file != "" {
-		anna.screenshot(file)
+		anna.Screenshot(file)
 	}
 	s := chat.WaitFor("two websockets in the new worker, four in all", func(s stats.Snapshot) bool {
 		return s.Workers[0].PID != before && s.Workers[0].Upgraded == 2 && s.Workers[0].Upgrades == 4
@@ -73,25 +73,31 @@ func behindNginx(t *testing.T) (chat *servertest.Instance, url string) {
 	return chat, fmt.Sprintf("http://127.0.0.1:%d/", port)
 }
 
+// person is somebody in front of a page.
+type person struct {
+	*servertest.Tab
+	t *testing.T
+}
+
 // say types into the form and sends it.
-func (p *tab) say(name, text string) {
-	p.b.t.Helper()
+func (p person) say(name, text string) {
+	p.t.Helper()
 	set := func(field, value string) string {
 		v, _ := json.Marshal(value) // a JSON string is a JavaScript string
 		return fmt.Sprintf("document.getElementById(%q).value = %s;", field, v)
 	}
-	p.run(nil, set("name", name)+set("text", text)+`document.getElementById("say").requestSubmit()`)
+	p.Run(nil, set("name", name)+set("text", text)+`document.getElementById("say").requestSubmit()`)
 }
 
-func (p *tab) hears(text string) {
-	p.b.t.Helper()
+func (p person) hears(text string) {
+	p.t.Helper()
 	v, _ := json.Marshal(text)
-	p.until(fmt.Sprintf(`[...document.querySelectorAll("#lines p")].some((p) => p.textContent === %s)`, v))
+	p.Until(fmt.Sprintf(`[...document.querySelectorAll("#lines p")].some((p) => p.textContent === %s)`, v))
 }
 
 // lines is what the page shows, without its own notes.
-func (p *tab) lines() (lines []string) {
-	p.b.t.Helper()
-	p.run(&lines, `[...document.querySelectorAll("#lines li:not(.note)")].map((li) => li.querySelector("b").textContent + ": " + li.querySelector("p").textContent)`)
+func (p person) lines() (lines []string) {
+	p.t.Helper()
+	p.Run(&lines, `[...document.querySelectorAll("#lines li:not(.note)")].map((li) => li.querySelector("b").textContent + ": " + li.querySelector("p").textContent)`)
 	return lines
 }

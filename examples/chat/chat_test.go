@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
@@ -15,6 +16,9 @@ import (
 	"github.com/seed17661985/ostler/server/servertest"
 	"github.com/seed17661985/ostler/stats"
 )
+
+// deadline is for events that are bound to come.
+const deadline = 60 * time.Second
 
 func TestMain(m *testing.M) { servertest.Main(m, app()) }
 

@@ -1,4 +1,4 @@
-package main
+package servertest
 
 import (
 	"bufio"
@@ -10,17 +10,12 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/seed17661985/ostler/server/servertest"
 )
 
-// deadline is for events that are bound to come.
-const deadline = 60 * time.Second
-
-// browser is a headless Chromium, driven by its DevTools protocol over a pipe: JSON
+// Browser is a headless Chromium, driven by its DevTools protocol over a pipe: JSON
 // messages, each ended by a NUL. It needs no port and no driver program, and ends when the
 // pipe does.
-type browser struct {
+type Browser struct {
 	t  testing.TB
 	in io.WriteCloser
 
@@ -40,11 +35,12 @@ type devMessage struct {
 	Error   json.RawMessage `json:"error,omitempty"`
 }
 
-func startBrowser(t testing.TB) *browser {
+// StartBrowser starts one that ends with the test. See Peer for what happens without Chromium.
+func StartBrowser(t testing.TB) *Browser {
 	t.Helper()
-	cmd := exec.Command(servertest.Peer(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+	cmd := exec.Command(Peer(t, "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-		"--disable-sync", "--remote-debugging-pipe", "--user-data-dir="+servertest.Dir(t))
+		"--disable-sync", "--remote-debugging-pipe", "--user-data-dir="+Dir(t))
 	theirIn, ourOut := pipe(t)
 	ourIn, theirOut := pipe(t)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as the option wants
@@ -53,12 +49,12 @@ func startBrowser(t testing.TB) *browser {
 	}
 	theirIn.Close()
 	theirOut.Close()
-	b := &browser{t: t, in: ourOut, calls: map[int]chan devMessage{}, loading: map[string]chan struct{}{}}
+	b := &Browser{t: t, in: ourOut, calls: map[int]chan devMessage{}, loading: map[string]chan struct{}{}}
 	var reading sync.WaitGroup
 	reading.Go(func() { b.read(ourIn) })
 	t.Cleanup(func() {
 		ourOut.Close()
-		kill := time.AfterFunc(deadline, func() { cmd.Process.Kill() })
+		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 		defer kill.Stop()
 		_ = cmd.Wait() // its exit code tells nothing about the test
 		ourIn.Close()
@@ -76,7 +72,7 @@ func pipe(t testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-func (b *browser) read(from io.Reader) {
+func (b *Browser) read(from io.Reader) {
 	in := bufio.NewReader(from)
 	for {
 		text, err := in.ReadBytes(0)
@@ -101,7 +97,7 @@ func (b *browser) read(from io.Reader) {
 }
 
 // call makes a call and reads its result into v, unless that is nil.
-func (b *browser) call(session, method string, params, v any) {
+func (b *Browser) call(session, method string, params, v any) {
 	b.t.Helper()
 	done := make(chan devMessage, 1)
 	b.mu.Lock()
@@ -126,25 +122,25 @@ func (b *browser) call(session, method string, params, v any) {
 		if err != nil {
 			b.t.Fatalf("%s: %v in %s", method, err, m.Result)
 		}
-	case <-time.After(deadline):
+	case <-time.After(patience):
 		b.t.Fatalf("%s: no answer from the browser", method)
 	}
 }
 
-// tab is a page of the browser.
-type tab struct {
-	b       *browser
+// Tab is a page of the browser.
+type Tab struct {
+	b       *Browser
 	session string
 }
 
-// open returns when the page is loaded.
-func (b *browser) open(url string) *tab {
+// Open returns when the page is loaded.
+func (b *Browser) Open(url string) *Tab {
 	b.t.Helper()
 	var target struct{ TargetID string }
 	b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
 	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
-	p := &tab{b: b, session: attached.SessionID}
+	p := &Tab{b: b, session: attached.SessionID}
 	b.call(p.session, "Page.enable", struct{}{}, nil)
 	loaded := make(chan struct{})
 	b.mu.Lock()
@@ -153,15 +149,15 @@ func (b *browser) open(url string) *tab {
 	b.call(p.session, "Page.navigate", map[string]any{"url": url}, nil)
 	select {
 	case <-loaded:
-	case <-time.After(deadline):
+	case <-time.After(patience):
 		b.t.Fatalf("%s is not loaded", url)
 	}
 	return p
 }
 
-// run evaluates JavaScript in the page, waits for what it promises, and reads the outcome
+// Run evaluates JavaScript in the page, waits for what it promises, and reads the outcome
 // into v, unless that is nil.
-func (p *tab) run(v any, script string) {
+func (p *Tab) Run(v any, script string) {
 	p.b.t.Helper()
 	var out struct {
 		Result           struct{ Value json.RawMessage }
@@ -179,10 +175,10 @@ func (p *tab) run(v any, script string) {
 	}
 }
 
-// until waits until a condition, a JavaScript expression, holds in the document.
-func (p *tab) until(condition string) {
+// Until waits until a condition, a JavaScript expression, holds in the document.
+func (p *Tab) Until(condition string) {
 	p.b.t.Helper()
-	p.run(nil, fmt.Sprintf(`new Promise((done) => {
+	p.Run(nil, fmt.Sprintf(`new Promise((done) => {
 		const holds = () => %s;
 		if (holds()) return done();
 		const watch = new MutationObserver(() => { if (holds()) { watch.disconnect(); done(); } });
@@ -190,8 +186,8 @@ func (p *tab) until(condition string) {
 	})`, condition))
 }
 
-// screenshot is a PNG, for a person who wants to know what the test saw.
-func (p *tab) screenshot(path string) {
+// Screenshot is a PNG, for a person who wants to know what the test saw.
+func (p *Tab) Screenshot(path string) {
 	p.b.t.Helper()
 	var shot struct{ Data []byte }
 	p.b.call(p.session, "Page.captureScreenshot", map[string]any{"format": "png"}, &shot)
