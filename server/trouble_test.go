@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -77,13 +78,13 @@ func takeLonger(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func crashNow(_ http.ResponseWriter, r *http.Request) {
+func crashNow(w http.ResponseWriter, r *http.Request) {
 	switch strings.TrimPrefix(r.URL.Path, "/crash/") {
 	case "map":
 		writeConcurrently()
 	case "overflow":
 		debug.SetMaxStack(1 << 20) // else it takes a GiB first
-		overflow(0)
+		_, _ = fmt.Fprintln(w, overflow(0))
 	case "exit":
 		os.Exit(3)
 	case "memory":
@@ -109,12 +110,18 @@ func writeConcurrently() {
 }
 
 //go:noinline
-func overflow(n int) int { return overflow(n+1) + 1 }
+func overflow(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return overflow(n+1) + 1
+}
 
 func hog() {
 	var kept [][]byte
 	for {
 		kept = append(kept, make([]byte, 16<<20))
+		runtime.KeepAlive(kept)
 	}
 }
 
