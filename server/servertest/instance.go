@@ -257,10 +257,14 @@ func Alive(pid int) bool {
 	return !bytes.HasPrefix(after, []byte("Z"))
 }
 
+// lookEvery is how often a test looks. A look at the stats takes both sides milliseconds, with
+// the race detector.
+const lookEvery = 20 * time.Millisecond
+
 // Until waits for an event that can only be seen by looking.
 func (i *Instance) Until(what string, seen func() bool) {
 	i.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); !seen(); <-tick.C {
 		if time.Now().After(end) {
