@@ -71,7 +71,7 @@ func makePlan(s statement) (master.Plan, error) {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	return master.Plan{
-		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Threads,
+		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Slots(),
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger, LameDuck: time.Duration(cfg.LameDuck),

@@ -22,6 +22,7 @@ func apps() []server.App {
 	return append(webApps(), []server.App{
 		counting(),
 		server.Handler("echo", http.HandlerFunc(echo)),
+		server.Handler("service", http.HandlerFunc(service)),
 		server.Handler("hoard", hoard()),
 		server.Handler("trouble", troubles()),
 		{Name: "leaves-goroutines", New: func(context.Context) (http.Handler, error) {

@@ -31,7 +31,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	page, file, err := scoreboard.Create(cfg.Threads, len(appsOf(cfg)))
+	page, file, err := scoreboard.Create(cfg.Slots(), len(appsOf(cfg)))
 	if err != nil {
 		return errors.Join(err, st.close())
 	}

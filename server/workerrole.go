@@ -88,6 +88,10 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 	requests := pool.Options{
 		Slots:         cfg.Threads,
 		QueueTimeout:  time.Duration(cfg.QueueTimeout),
+		MaxQueue:      cfg.MaxQueue,
+		NewestFirst:   cfg.QueueOrder == "adaptive-lifo",
+		Reserve:       cfg.ReserveSlots,
+		Privileged:    func(r *http.Request) bool { return slices.Contains(cfg.HealthPaths, r.URL.Path) },
 		SocketTimeout: time.Duration(cfg.SocketTimeout),
 		OnDone:        logs.record(),
 		AppOf:         h.appOf,

@@ -28,6 +28,8 @@ const (
 	// RejectHarakiri: it ran for longer than harakiri allows; answered 504 if nothing was
 	// written. It held a slot, so it is one of the requests too.
 	RejectHarakiri
+	// RejectQueueFull: as many requests waited for a slot as may; answered 503.
+	RejectQueueFull
 )
 
 // RejectFor is the reason behind the status with which a protocol server refuses what no
@@ -45,7 +47,7 @@ func RejectFor(status int) Reject {
 }
 
 // NumRejects is the number of reasons. It is part of the scoreboard's layout.
-const NumRejects = int(RejectHarakiri)
+const NumRejects = int(RejectQueueFull)
 
 func (r Reject) String() string {
 	switch r {
@@ -65,6 +67,8 @@ func (r Reject) String() string {
 		return "limit_post"
 	case RejectHarakiri:
 		return "harakiri"
+	case RejectQueueFull:
+		return "queue_full"
 	}
 	return fmt.Sprintf("Reject(%d)", uint8(r))
 }
@@ -90,15 +94,16 @@ type RejectStats struct {
 	NotAllowed   uint64 `json:"not_allowed"`
 	LimitPost    uint64 `json:"limit_post"`
 	Harakiri     uint64 `json:"harakiri"`
+	QueueFull    uint64 `json:"queue_full"`
 }
 
 func (r Rejects) row() RejectStats {
-	return RejectStats{r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]}
+	return RejectStats{r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8]}
 }
 
 // Each gives every reason with its number, also those with none.
 func (r RejectStats) Each() iter.Seq2[string, uint64] {
-	all := Rejects{r.QueueTimeout, r.ClientGone, r.Malformed, r.TooLarge, r.HeadTimeout, r.NotAllowed, r.LimitPost, r.Harakiri}
+	all := Rejects{r.QueueTimeout, r.ClientGone, r.Malformed, r.TooLarge, r.HeadTimeout, r.NotAllowed, r.LimitPost, r.Harakiri, r.QueueFull}
 	return func(yield func(string, uint64) bool) {
 		for i, n := range all {
 			if !yield(Reject(i+1).String(), n) {

@@ -54,8 +54,8 @@ func TestReasonsAreShownUnderTheirNames(t *testing.T) {
 	}
 	check(r.row(), r.row().Each(), rejects)
 	check(e.Restarts(), e.Restarts().Each(), exits)
-	if r.Total() != 36 {
-		t.Errorf("the sum of 1 to 8 is %d", r.Total())
+	if r.Total() != 45 {
+		t.Errorf("the sum of 1 to 9 is %d", r.Total())
 	}
 }
 

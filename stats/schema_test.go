@@ -76,7 +76,7 @@ func full() Snapshot {
 	c := Counters{Requests: 10, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Upgrades: 8, Rx: 5, Tx: 6, Busy: 7_000_000}
 	c.Status = [6]uint64{1, 2, 3, 4, 5, 6}
 	c.Latency[3], c.Waits[9], c.Waited = 10, 11, 12_000_000
-	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7, 8}
+	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	c.Runtime = Runtime{CPUUser: 21_000, CPUSystem: 22_000, GCCycles: 23, GCPause: 24_000, GCCPU: 25_000}
 	running := InFlight{Slot: 1, ID: 99, Start: start(), Method: "GET", Path: "/a", Peer: "10.0.0.1:5"}
 	w.Fill(c, []Counters{c, c}, []InFlight{running}, start().Add(1500*time.Millisecond))

@@ -150,8 +150,8 @@ func (l *life) assemble() error {
 			l.inbox.post(event{kind: wornOut, reason: fmt.Sprintf("max_requests: %d requests", o.RequestLimit)})
 		}
 	}
-	if o.Slots > l.page.Slots() {
-		return fmt.Errorf("%d slots are asked for, the scoreboard has %d", o.Slots, l.page.Slots())
+	if o.Slots+o.Reserve > l.page.Slots() {
+		return fmt.Errorf("%d slots are asked for, the scoreboard has %d", o.Slots+o.Reserve, l.page.Slots())
 	}
 	if n := len(l.service.Startup); n > l.page.Apps() {
 		return fmt.Errorf("%d apps were built, the scoreboard has %d", n, l.page.Apps())

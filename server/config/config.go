@@ -39,6 +39,7 @@ type Config struct {
 	// Processes.
 	Processes int
 	Threads   int
+	Affinity  int // CPUs of each worker; 0: any
 	Master    bool
 	Chdir     string // "" leaves the working directory
 	Umask     FileMode
@@ -75,7 +76,13 @@ type Config struct {
 	HeaderTimeout     Duration
 	SocketTimeout     Duration
 	HTTPKeepalive     Duration // 0 closes after each response
-	QueueTimeout      Duration
+
+	// Overload.
+	QueueTimeout Duration
+	MaxQueue     int    // 0: connections wait in the kernel
+	QueueOrder   string // "fifo" or "adaptive-lifo"
+	HealthPaths  []string
+	ReserveSlots int // beyond Threads
 
 	Harakiri                Duration // of an app that has none of its own; 0: none
 	HarakiriGracefulTimeout Duration
@@ -118,6 +125,9 @@ func Default() Config {
 	c.Stats = Address{Network: "tcp", Addr: "127.0.0.1:9191"}
 	return c
 }
+
+// Slots is how many requests a worker may run at once, those in reserved slots included.
+func (c Config) Slots() int { return c.Threads + c.ReserveSlots }
 
 // Surge is how many workers more than Processes a reload may have at once; 0 is any number.
 func (c Config) Surge() int {

@@ -107,6 +107,8 @@ func TestRulesBetweenKeys(t *testing.T) {
 		"same address twice":           {"socket = '127.0.0.1:80'\nhttp-socket = '127.0.0.1:80'", []string{"2: http-socket: 127.0.0.1:80 is already taken by socket on line 1"}},
 		"evil below good":              {"socket = 'a'\nreload-on-rss = '2GiB'\nevil-reload-on-rss = '1GiB'", []string{"3: evil-reload-on-rss: 1GiB kills before reload-on-rss (2GiB) replaces"}},
 		"limit of a mount alone":       {"socket = 'a'\nmaster = false\n[[mount]]\npath = '/a'\nmodule = 'a'\nharakiri = 2", []string{"6: mount[0].harakiri: needs a master"}},
+		"reserved slots alone":         {"socket = 'a'\nreserve-slots = 1", []string{"2: reserve-slots: needs max-queue", "2: reserve-slots: needs health-path"}},
+		"reserved slots and the rest":  {"socket = 'a'\nreserve-slots = 1\nmax-queue = 9\nhealth-path = '/h'\nqueue-order = 'adaptive-lifo'", nil},
 		"chain and surge":              {"socket = 'a'\nchain-reload = true\nreload-surge = 2", []string{"3: reload-surge: chain-reload replaces one worker after the other"}},
 		"chain is a surge of one":      {"socket = 'a'\nchain-reload = true\nreload-surge = 1", nil},
 		"blame falls on the later":     {"http-socket = '127.0.0.1:80'\nsocket = '127.0.0.1:80'", []string{"2: socket: 127.0.0.1:80 is already taken by http-socket on line 1"}},
@@ -155,7 +157,7 @@ func TestUnknownKeysGetAnAnswer(t *testing.T) {
 		"enable-threads": "about Python", "emperor": "one server per file", "die-on-term": "TERM always stops gracefully",
 		"need-app": "never starts", "strict": "always refused", "wsgi-file": "use module", "plugins": "no plugins",
 		"http": "use http-socket", "pythonpath": "another language", "static-expires": "serve files",
-		"cheaper-busyness-max": "not supported yet (meanwhile:", "max-queue": "not supported yet (meanwhile:",
+		"cheaper-busyness-max": "not supported yet (meanwhile:", "cheaper": "not supported yet (meanwhile:",
 	} {
 		_, err := parse(t, "socket = 'a'\n"+key+" = 1\n")
 		if err == nil || !strings.HasPrefix(err.Error(), "/srv/app/app.toml:2: "+key+": ") || !strings.Contains(err.Error(), want) {
@@ -216,7 +218,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		Sockets: []Socket{unix("uwsgi", "/srv/app/a")}, Listen: 1024, ChmodSocket: 0o660, AllowFrom: networks("127.0.0.0/8", "::1/128"),
 		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
 		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
-		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), HarakiriGracefulTimeout: seconds(1), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
+		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), QueueOrder: "fifo", HarakiriGracefulTimeout: seconds(1), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -206,6 +206,22 @@ func paths(dst *[]string) put {
 	}
 }
 
+// requestPaths are paths as handlers see them in a request, not of files.
+func requestPaths(dst *[]string) put {
+	return func(in input) {
+		*dst = nil
+		in.each(func(in input) {
+			v, ok := in.text()
+			switch {
+			case ok && (v[0] != '/' || strings.ContainsAny(v, "?#")):
+				in.errorf("%q is not the path of a request, such as \"/healthz\"", v)
+			case ok:
+				*dst = append(*dst, v)
+			}
+		})
+	}
+}
+
 // parsed stores a string by the type's own rules.
 func (in input) parsed(dst encoding.TextUnmarshaler, want string) bool {
 	v, ok := in.val.(string)

@@ -11,6 +11,7 @@ func (p *parser) rules(c *Config) {
 	p.chainOrSurge(c)
 	p.evilIsWorse(c)
 	p.mountHarakiri(c)
+	p.queueIsOurs(c)
 	if !c.Master {
 		p.withoutMaster(c)
 	}
@@ -59,6 +60,22 @@ func (p *parser) mountHarakiri(c *Config) {
 		} else if m.Harakiri > 0 && !c.Master {
 			p.conflict(child(index("mount", i), "harakiri"), needsMaster)
 		}
+	}
+}
+
+// queueIsOurs: nobody can reorder the kernel's queue, or find a health check in it.
+func (p *parser) queueIsOurs(c *Config) {
+	if c.MaxQueue == 0 && c.QueueOrder != "fifo" {
+		p.conflict("queue-order", "%q needs max-queue: the kernel's queue has one order", c.QueueOrder)
+	}
+	if c.ReserveSlots == 0 {
+		return
+	}
+	if c.MaxQueue == 0 {
+		p.conflict("reserve-slots", "needs max-queue: a health check in the kernel's queue cannot be told from the others")
+	}
+	if len(c.HealthPaths) == 0 {
+		p.conflict("reserve-slots", "needs health-path, the paths that may use them")
 	}
 }
 
@@ -137,7 +154,7 @@ func (p *parser) withoutMaster(c *Config) {
 		p.conflict("processes", needsMaster)
 	}
 	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "max-requests", "max-worker-lifetime",
-		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "lame-duck", "crash-dir", "uid", "gid"} {
+		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "lame-duck", "crash-dir", "cpu-affinity", "uid", "gid"} {
 		if p.given(key) {
 			p.conflict(key, needsMaster)
 		}

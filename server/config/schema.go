@@ -50,6 +50,7 @@ func schema(c *Config) []section {
 		{"Processes", processes(c)},
 		{"Sockets", listening(c)},
 		{"Limits and timeouts", limits(c)},
+		{"Overload", overload(c)},
 		{"When a worker is replaced", recycling(c)},
 		{"Logs", logs(c)},
 		{"Environment", surroundings(c)},
@@ -82,11 +83,14 @@ func served(c *Config) []option {
 func processes(c *Config) []option {
 	return []option{
 		{"processes", "whole number, 1 to 1024", strconv.Itoa(min(runtime.GOMAXPROCS(0), 1024)), "the CPUs this process may use",
-			"Worker processes. A crash, a leak or a stuck request costs one of them. The CPUs are shared out: GOMAXPROCS of a worker is CPUs / processes, rounded up.",
+			"Worker processes. A crash, a leak or a stuck request costs one of them. CPUs and memory are shared out: GOMAXPROCS of a worker is CPUs / processes, rounded up, and GOMEMLIMIT nine tenths of the cgroup's limit / processes, unless the environment has them. See operations.md.",
 			"`processes` or `workers`, default 1", whole(&c.Processes, 1, 1024)},
 		{"threads", "whole number, 1 to 16384", "64", "",
 			"Request slots of each worker: no more than this many handlers run at once in it. Connections beyond that wait in the kernel's queue, where an idle worker can take them.",
 			"`threads`, default 1", whole(&c.Threads, 1, 16384)},
+		{"cpu-affinity", "whole number, 1 to 1024", "", "any CPU that the server may use",
+			"CPUs of each worker. They are handed out in turn: with 2 on a machine with 4, the first worker has CPUs 0 and 1, the second 2 and 3, the third 0 and 1 again. Only CPUs that the server itself may use count. Linux only.",
+			"`cpu-affinity`", whole(&c.Affinity, 1, 1024)},
 		{"master", "true or false", "true", "",
 			"Whether a master process supervises the workers. `false` runs the handler in the one process that was started, for debuggers and tests: no respawn, no reload, and no `processes`, `daemonize`, `touch-reload`, `uid` or `gid`.",
 			"`master`, default false", yesNo(&c.Master)},
@@ -157,15 +161,32 @@ func limits(c *Config) []option {
 		{"http-keepalive", formDuration, `"75s"`, "",
 			"How long an idle HTTP connection is kept for the next request. It holds no slot meanwhile. 0 closes each connection after its response.",
 			"`http-keepalive`, default off", duration(&c.HTTPKeepalive, 0)},
-		{"queue-timeout", formDuration, `"5s"`, "",
-			"How long a request may wait for a free slot before it is answered 503 with Retry-After. Zero is refused.",
-			"none", duration(&c.QueueTimeout, 1)},
 		{"harakiri", formDuration, `"0s"`, "0: no limit",
 			"How long a request may run, from the moment it has a slot; a `[[mount]]` can have its own. At half, at three quarters and at the end of that time the log and the stats get the stacks of its goroutines. At the end its context is cancelled (`server.ErrHarakiri`), and the client is answered 504 if nothing was written. A handler asks for more time with `server.ExtendDeadline`. 0 is no limit.",
 			"`harakiri`, which kills the whole worker, and `http-harakiri`", duration(&c.Harakiri, 0)},
 		{"harakiri-graceful-timeout", formDuration, `"1s"`, "",
 			"How long a handler may take to return when its time (`harakiri`) is over. One that does not is stuck: its worker gets a successor, finishes all other requests, and ends with it. 0 waits for nobody.",
 			"`harakiri-graceful-timeout`", duration(&c.HarakiriGracefulTimeout, 0)},
+	}
+}
+
+func overload(c *Config) []option {
+	return []option{
+		{"queue-timeout", formDuration, `"5s"`, "",
+			"How long a request may wait for a free slot in a worker before it is answered 503 with Retry-After. The kernel's queue has no clock: with `max-queue` nobody waits there for long. Zero is refused.",
+			"none", duration(&c.QueueTimeout, 1)},
+		{"max-queue", "whole number, 0 to 1000000", "0", "0: any number, and connections wait in the kernel",
+			"How many requests of a worker may wait for a slot. With this key a worker without a free slot takes in connections that no other worker has taken for 10 ms, answers 503 with Retry-After at once to whoever finds the queue full, and `queue-timeout` holds on every socket. Without it (0) connections wait in the kernel, as many as `listen` allows and for as long as it takes.",
+			"`listen`, roughly: its backlog is the only queue", whole(&c.MaxQueue, 0, 1_000_000)},
+		{"queue-order", `"fifo" or "adaptive-lifo"`, `"fifo"`, "",
+			"Who of those that wait has the next slot. `adaptive-lifo`: in order of arrival until one has waited for a tenth of `queue-timeout`, then the newest first, because the oldest have most likely given up; and a full queue turns away its oldest instead of who comes. It needs `max-queue`.",
+			"none", word(&c.QueueOrder, "fifo", "adaptive-lifo")},
+		{"health-path", "path or array of paths of requests", "", "",
+			"Requests that are health checks: those with exactly this path, as a client asks for it. They may use the slots of `reserve-slots`.",
+			"none", requestPaths(&c.HealthPaths)},
+		{"reserve-slots", "whole number, 0 to 1024", "0", "",
+			"Slots of each worker, besides `threads`, for requests to a `health-path` that find no other free. Whatever else is busy, so many health checks of a worker are answered at a time. It needs `health-path` and `max-queue`: who is not taken in cannot be told from the others.",
+			"none", whole(&c.ReserveSlots, 0, 1024)},
 	}
 }
 

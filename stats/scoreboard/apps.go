@@ -64,6 +64,7 @@ const (
 	RejectClientGone   = stats.RejectClientGone
 	RejectLimitPost    = stats.RejectLimitPost
 	RejectHarakiri     = stats.RejectHarakiri
+	RejectQueueFull    = stats.RejectQueueFull
 )
 
 // AddRefusal counts what a protocol server refused by itself, with the status it gave.

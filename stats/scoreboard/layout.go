@@ -14,7 +14,7 @@ const magic uint64 = 0x627372656c74736f
 
 // LayoutVersion is part of the contract between a master and its workers: they share the
 // page only if it is the same. It is raised by every change below, and by a change of the latency bounds.
-const LayoutVersion = 5
+const LayoutVersion = 6
 
 // maxSlots bounds what is mapped because of a number somebody else wrote.
 const maxSlots = 1 << 16

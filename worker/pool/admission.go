@@ -14,8 +14,12 @@ import (
 // nobody is left to answer.
 var errNoSlot = errors.New("no request slot became free in time")
 
-// noSlot is the word that a wait is over without a slot.
-const noSlot = -1
+const (
+	// noSlot is the word that a wait is over without a slot.
+	noSlot = -1
+	// evicted is noSlot for whoever made room for another one.
+	evicted = -2
+)
 
 // admission hands out the slots.
 //
@@ -26,11 +30,16 @@ const noSlot = -1
 //
 // Invariant: while anybody queues, no slot is free; nobody queues once it has ended.
 type admission struct {
-	page *scoreboard.Page // fixed; hears who waits
-	mu   sync.Mutex
+	page  *scoreboard.Page // fixed; hears who waits
+	rules overload         // fixed
+	slots int              // fixed; those from here on are reserved ones
+	mu    sync.Mutex
 
 	// Guarded by mu.
 	free    []int         // a stack: the row used last is still in the cache
+	spare   []int         // reserved slots that are free
+	waiting int           // requests in queue
+	unseen  int           // connections that were taken in without a slot and have shown no request
 	queue   list[*waiter] // requests, accepted connections and gates, by arrival
 	soft    list[*conn]   // soft reservations, oldest first
 	gates   []*gate
@@ -43,7 +52,8 @@ type admission struct {
 type waiter struct {
 	place link[*waiter]
 	kind  waiterKind
-	ready chan int // capacity 1; a slot, or noSlot
+	since time.Time // when it joined
+	ready chan int  // capacity 1; a slot, or noSlot, or evicted
 }
 
 type waiterKind uint8
@@ -60,30 +70,43 @@ func newWaiter(kind waiterKind) *waiter {
 	return w
 }
 
-func (a *admission) init(slots int, page *scoreboard.Page) {
-	a.page = page
-	a.free = make([]int, slots)
-	for i := range a.free {
-		a.free[i] = slots - 1 - i // slot 0 is taken first
+func (a *admission) init(o Options) {
+	a.page, a.slots, a.rules = o.Page, o.Slots, newOverload(o)
+	a.free, a.spare = numbers(0, o.Slots), numbers(o.Slots, o.Reserve)
+}
+
+// numbers gives n slots from first on, of which the lowest is taken first.
+func numbers(first, n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = first + n - 1 - i
 	}
+	return all
 }
 
 // claim gives a request the reservation of its connection (which may be nil) or a free
-// slot; ok is false if it has to join the queue.
-func (a *admission) claim(c *conn) (slot int, ok bool) {
+// slot; ok is false if it has to join the queue. late says that the connection has waited
+// in the kernel, and that this is its first request.
+func (a *admission) claim(c *conn) (slot int, late, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if c != nil {
+		a.saw(c)
+		late, c.late = c.late, false
+	}
 	if a.ended {
-		return noSlot, false
+		return noSlot, late, false
 	}
 	if c != nil && c.reserved != noSlot {
-		return a.unreserve(c), true
+		return a.unreserve(c), late, true
 	}
-	return a.take()
+	slot, ok = a.take()
+	return slot, late, ok
 }
 
-// join waits in the queue for a slot. It gives noSlot if there will be none any more.
-func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Duration) (int, error) {
+// join waits in the queue for a slot. It gives noSlot if there will be none any more, and
+// evicted if the queue is full.
+func (a *admission) join(ctx context.Context, timeout time.Duration) (int, error) {
 	a.mu.Lock()
 	if a.ended {
 		a.mu.Unlock()
@@ -93,11 +116,35 @@ func (a *admission) join(ctx context.Context, kind waiterKind, timeout time.Dura
 		a.mu.Unlock()
 		return slot, nil
 	}
-	w := newWaiter(kind)
-	a.queue.pushBack(&w.place)
-	a.armReclaim()
+	if !a.makeRoom() {
+		a.mu.Unlock()
+		return evicted, nil
+	}
+	w := newWaiter(waitRequest)
+	a.enqueue(w)
 	a.mu.Unlock()
 	return a.wait(ctx, w, timeout)
+}
+
+// enqueue puts w behind all others. mu is held.
+func (a *admission) enqueue(w *waiter) {
+	w.since = time.Now()
+	a.queue.pushBack(&w.place)
+	if w.kind == waitRequest {
+		a.waiting++
+	}
+	a.armReclaim()
+}
+
+// dequeue reports whether w was in the queue. mu is held.
+func (a *admission) dequeue(w *waiter) bool {
+	if !a.queue.remove(&w.place) {
+		return false
+	}
+	if w.kind == waitRequest {
+		a.waiting--
+	}
+	return true
 }
 
 // wait ends with what w was sent, with errNoSlot, or with the cause of the end of ctx.
@@ -119,12 +166,12 @@ func (a *admission) wait(ctx context.Context, w *waiter, timeout time.Duration) 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.queue.remove(&w.place) {
+	if a.dequeue(w) {
 		return noSlot, err
 	}
 	// A slot came in the same moment. A client that has gone has no use for it.
 	slot := <-w.ready
-	if err == errNoSlot || slot == noSlot {
+	if err == errNoSlot || slot < 0 {
 		return slot, nil
 	}
 	a.give(slot)
@@ -141,6 +188,7 @@ func (a *admission) release(slot int) {
 // drop takes back the reservation of a connection that closes, if it still has one.
 func (a *admission) drop(c *conn) {
 	a.mu.Lock()
+	a.saw(c)
 	if c.reserved != noSlot {
 		a.give(a.unreserve(c))
 	}
@@ -177,11 +225,14 @@ func (a *admission) overdue() bool {
 	return a.soft.first != nil && !time.Now().Before(a.soft.first.owner.graceEnds)
 }
 
-// give passes a slot on to whoever waits longest, or puts it back. mu is held.
+// give passes a slot on to whoever waits longest, see next, or puts it back. mu is held.
 func (a *admission) give(slot int) {
-	for e := a.queue.first; e != nil; e = a.queue.first {
-		w := e.owner
-		a.queue.remove(e)
+	if slot >= a.slots {
+		a.spare = append(a.spare, slot)
+		return
+	}
+	for w := a.next(); w != nil; w = a.next() {
+		a.dequeue(w)
 		if w.kind != waitGate {
 			w.ready <- slot
 			return
@@ -240,7 +291,7 @@ func (a *admission) close() []*gate {
 	a.closed = true
 	for w := range a.queue.all {
 		if w.kind != waitRequest {
-			a.queue.remove(&w.place)
+			a.dequeue(w)
 			w.ready <- noSlot
 		}
 	}
@@ -253,7 +304,7 @@ func (a *admission) end() {
 	defer a.mu.Unlock()
 	a.ended = true
 	for w := range a.queue.all {
-		a.queue.remove(&w.place)
+		a.dequeue(w)
 		w.ready <- noSlot
 	}
 }

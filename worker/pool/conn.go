@@ -21,6 +21,8 @@ type conn struct {
 	reserved  int       // the slot it was accepted for, or noSlot
 	graceEnds time.Time // of a soft reservation
 	softPlace link[*conn]
+	late      bool // it may have waited in the kernel, and has shown no request
+	unseen    bool // counted in admission.unseen
 
 	// Guarded by connSet.mu.
 	place     link[*conn]

@@ -199,7 +199,7 @@ func TestASlotThatComesWithTheEndIsNotLost(t *testing.T) {
 	end(ErrDraining)
 	for range 100 { // of two words at once, either may be heard
 		w := newWaiter(waitRequest)
-		slot, _ := p.admission.claim(nil)
+		slot, _, _ := p.admission.claim(nil)
 		w.ready <- slot
 		slot, err := p.admission.wait(ended, w, time.Hour)
 		if err == nil {

@@ -63,7 +63,11 @@ type gate struct {
 	deadline deadliner // nil if Listener has none
 
 	accepting sync.Mutex // one Accept at a time
-	only      bool       // there is no other gate; guarded by accepting
+
+	// Guarded by accepting.
+	only   bool // there is no other gate
+	behind bool // there was no room, and the kernel's queue was not seen empty since
+	found  bool // the last look for what waits there found a connection
 
 	// Guarded by admission.mu.
 	turn    *waiter
@@ -105,6 +109,10 @@ type loner interface {
 }
 
 func (g *gate) acceptInner() (net.Conn, error) {
+	if g.behind {
+		// A connection that comes out later than at once has not waited in the kernel.
+		defer func(began time.Time) { g.behind = time.Since(began) < turn }(time.Now())
+	}
 	if l, ok := g.Listener.(loner); ok && g.alone() {
 		return l.AcceptAlone()
 	}
@@ -124,11 +132,8 @@ func (g *gate) enter() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed && !g.gone && !a.hasRoom() {
-		a.queue.pushBack(&g.turn.place)
-		a.armReclaim()
-		a.mu.Unlock()
-		<-g.turn.ready
-		a.mu.Lock()
+		g.behind = true
+		g.standAside()
 	}
 	if a.closed || g.gone {
 		return net.ErrClosed
@@ -169,7 +174,7 @@ func (a *admission) shutGates() {
 func (g *gate) leave() bool {
 	a := &g.pool.admission
 	a.mu.Lock()
-	g.inside, g.open = false, false
+	g.inside, g.open, g.found = false, false, false
 	closed := a.closed || g.gone
 	a.mu.Unlock()
 	g.pool.tell()
@@ -180,10 +185,11 @@ func (g *gate) leave() bool {
 // faster, or if this gate came in without room.
 func (g *gate) admit(inner net.Conn) net.Conn {
 	c := g.pool.newConn(inner, g.opts.Grace)
+	c.late = g.behind
 	g.pool.conns.add(c) // before inside ends: Drain must see the one or the other
 	a := &g.pool.admission
 	a.mu.Lock()
-	g.inside, g.open = false, false
+	g.inside, g.open, g.found = false, false, g.looks
 	slot, ok := noSlot, a.closed // while draining its request queues with the others
 	if !ok {
 		slot, ok = a.take()
@@ -193,13 +199,18 @@ func (g *gate) admit(inner net.Conn) net.Conn {
 		a.mu.Unlock()
 		return c
 	}
+	if a.rules.takesIn() {
+		a.takeIn(c)
+		a.mu.Unlock()
+		return c
+	}
 	w := newWaiter(waitConn)
 	if g.looks {
 		a.queue.pushFront(&w.place)
+		a.armReclaim()
 	} else {
-		a.queue.pushBack(&w.place)
+		a.enqueue(w)
 	}
-	a.armReclaim()
 	a.mu.Unlock()
 	return g.await(c, w)
 }
@@ -219,7 +230,7 @@ func (g *gate) Close() error {
 	a := &g.pool.admission
 	a.mu.Lock()
 	g.gone = true
-	if a.queue.remove(&g.turn.place) {
+	if a.dequeue(g.turn) {
 		g.turn.ready <- noSlot
 	}
 	a.mu.Unlock()

@@ -203,7 +203,7 @@ func TestConnectionAcceptedWithoutASlotIsAnswered(t *testing.T) {
 func TestClosedGateAcceptsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Slots: 1})
-		slot, _ := p.admission.claim(nil)
+		slot, _, _ := p.admission.claim(nil)
 		waiting := p.Gate(newMemListener(), GateOptions{})
 		result := make(chan error)
 		go func() {

@@ -34,10 +34,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.shared.Store(true)
 	}
 	began := arrived
-	slot, ok := p.admission.claim(c)
-	if !ok {
+	slot, late, ok := p.admission.claim(c)
+	if !ok || late {
 		var err error
-		if slot, err = p.queue(r, c); err != nil {
+		if slot, err = p.await(r, c, slot, ok); err != nil {
 			p.turnAway(w, r, c, arrived, err)
 			return
 		}
@@ -63,9 +63,13 @@ func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
 	if c != nil && c.waited.Swap(false) {
 		timeout = 0
 	}
-	slot, err := p.admission.join(r.Context(), waitRequest, timeout)
-	if err == nil && slot == noSlot {
+	slot, err := p.admission.join(r.Context(), timeout)
+	switch {
+	case err != nil:
+	case slot == noSlot:
 		err = ErrDraining
+	case slot == evicted:
+		err = errQueueFull
 	}
 	return slot, err
 }
@@ -73,8 +77,11 @@ func (p *Pool) queue(r *http.Request, c *conn) (int, error) {
 // turnAway answers a request that got no slot.
 func (p *Pool) turnAway(w http.ResponseWriter, r *http.Request, c *conn, arrived time.Time, err error) {
 	res, why := Result{Status: statusClientGone, Start: arrived, Slot: noSlot}, scoreboard.RejectClientGone
-	if err == errNoSlot || err == ErrDraining {
+	if err == errNoSlot || err == ErrDraining || err == errQueueFull {
 		res.Status, why = http.StatusServiceUnavailable, scoreboard.RejectQueueTimeout
+		if err == errQueueFull {
+			why = scoreboard.RejectQueueFull
+		}
 		h := w.Header()
 		if p.closing(r, c) {
 			h.Set("Connection", "close")

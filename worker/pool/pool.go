@@ -4,11 +4,12 @@
 //	             │        │                                      │
 //	             └────────┴──────── T slots, T rows ─────────────┘
 //
-// It promises: never more than Slots handlers at a time; a connection is accepted only
-// while a slot is free, so that the kernel's queue is the honest backlog and an idle
+// It promises: never more than Slots handlers at a time, and Reserve for those privileged; a
+// connection is accepted only while a slot is free, or with MaxQueue when nobody else took it, so that the kernel's queue is the honest backlog and an idle
 // sibling process gets what this one cannot serve; a slot comes back whatever the handler
 // does, be it a panic, a hijack or runtime.Goexit; who has to wait is served in order of
-// arrival, and nobody waits longer than QueueTimeout; a drain loses no request that
+// arrival unless NewestFirst is set, and nobody waits in this process longer than
+// QueueTimeout; who went away meanwhile is not served; a drain loses no request that
 // reaches this process before the connection it came on was told to close, but answers 503
 // once EndRequests was called.
 //
@@ -31,12 +32,28 @@ const DefaultQueueTimeout = 5 * time.Second
 // Options configure a Pool.
 type Options struct {
 	// Slots is how many handlers may run at once. Zero, and anything above the rows of
-	// Page, means one for each row.
+	// Page, means one for each row that Reserve leaves.
 	Slots int
+
+	// Reserve is how many handlers more may run of requests that Privileged points out,
+	// which is asked about requests that find no slot free. They need a row each, too.
+	Reserve    int
+	Privileged func(*http.Request) bool
 
 	// QueueTimeout limits the wait for a slot; the request is then answered 503. Zero
 	// means DefaultQueueTimeout.
 	QueueTimeout time.Duration
+
+	// MaxQueue is how many requests may wait for a slot; a further one is answered 503. What
+	// waits in the kernel has no clock and nobody to turn it away, so with a MaxQueue the
+	// gates take in what they have no slot for, unless somebody else was faster.
+	//
+	// Zero: any number, and connections wait in the kernel.
+	MaxQueue int
+
+	// NewestFirst, with MaxQueue, gives slots to who came last while others have waited for
+	// long, and turns away the oldest when the queue is full.
+	NewestFirst bool
 
 	// SocketTimeout limits each read and each write of a body on connections that came
 	// through a gate with a Grace. Zero means no limit. Reading a request's head and
@@ -103,21 +120,21 @@ type Pool struct {
 
 // New makes a pool of o.Slots free slots.
 func New(o Options) *Pool {
-	if rows := o.Page.Slots(); o.Slots <= 0 || o.Slots > rows {
+	if rows := o.Page.Slots() - o.Reserve; o.Slots <= 0 || o.Slots > rows {
 		o.Slots = rows
 	}
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = DefaultQueueTimeout
 	}
 	p := &Pool{opts: o, epoch: time.Now(), drainBegan: make(chan struct{}), ending: newEnding(), news: make(chan struct{}, 1)}
-	for i := range o.Slots {
+	for i := range o.Slots + o.Reserve {
 		p.rows = append(p.rows, o.Page.Slot(i))
 	}
 	p.newcomers.shown = make(chan struct{}, 1)
 	p.watchdog = newWatchdog()
 	p.stuck.all = make(map[*timed]struct{})
 	p.linger.Store(math.MaxInt64)
-	p.admission.init(o.Slots, o.Page)
+	p.admission.init(o)
 	return p
 }
 
