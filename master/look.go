@@ -51,8 +51,9 @@ func (l *loop) startLooking() (stop func()) {
 	}
 }
 
-// look finds the processes that are beyond help.
+// look finds the processes that are beyond help, and compares the others.
 func (l *loop) look() {
+	l.compareShares()
 	for inc, r := range l.procs {
 		if r.proc == nil || l.machine.procs[inc].phase != Ready {
 			continue

@@ -39,6 +39,7 @@ type loop struct {
 	crashes  []stats.Crash   // newest first; never changed, see publish
 	overruns []stats.Overrun // likewise
 	herald   *herald
+	shares   shares
 
 	resting  []chan<- struct{} // who wait for the machine to rest
 	freezing *freezing         // nil unless another program is to take over

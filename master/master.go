@@ -69,6 +69,8 @@ type Master struct {
 	running atomic.Bool
 	callers atomic.Uint64
 	view    atomic.Pointer[view] // written by loop, read by anyone
+
+	imbalance atomic.Int64 // likewise; percent
 }
 
 // New returns a master that does nothing yet.
@@ -90,6 +92,7 @@ func New(o Options) *Master {
 		done:    make(chan struct{}),
 	}
 	m.view.Store(&view{state: Starting})
+	m.imbalance.Store(even)
 	if o.Metrics != nil {
 		m.metrics = newMetrics(o.Metrics, m.mail)
 	}

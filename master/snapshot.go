@@ -147,7 +147,7 @@ func (m *Master) Snapshot() stats.Snapshot {
 		Build: v.build, Generation: v.generation, State: v.state.String(),
 		LastReload: v.outcome.row(), Reloads: stats.Reloads(v.reloads),
 		StartedAt: v.began.Unix(), ConfigFile: m.options.ConfigFile,
-		Crashes: v.crashes, Overruns: v.overruns,
+		Crashes: v.crashes, Overruns: v.overruns, Imbalance: int(m.imbalance.Load()),
 	}
 	for _, b := range v.sockets {
 		row := b.Stats()

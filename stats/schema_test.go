@@ -53,7 +53,7 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top": {"build", "config_file", "crashes", "generation", "last_reload", "ostler", "overruns", "ready", "reloads", "started_at", "state"},
+		"top": {"build", "config_file", "crashes", "generation", "imbalance", "last_reload", "ostler", "overruns", "ready", "reloads", "started_at", "state"},
 		"app": {"latency", "module", "mounted", "rejected", "rejects", "running_time", "status_codes"},
 		"worker": {
 			"generation", "heartbeat_age_ms", "in_flight", "last_exit", "last_exit_reason", "latency", "process", "queue_wait", "queued",
@@ -91,7 +91,7 @@ func full() Snapshot {
 		Locks:   []map[string]int{{"user 0": 0}},
 		Sockets: []Socket{{Name: "@a", Proto: "uwsgi", Queue: 1, MaxQueue: 128, Shared: 1, CanOffload: 1}},
 		Workers: []Worker{w},
-		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1,
+		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1, Imbalance: 125,
 		StartedAt: start().Unix(), ConfigFile: "/srv/app.toml", Reloads: Reloads{OK: 1, Rejected: 2, RolledBack: 3},
 		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Words: "panic: none", Began: start().Unix(), TookMS: 40},
 		Crashes: []Crash{{

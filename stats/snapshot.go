@@ -32,6 +32,10 @@ type Snapshot struct {
 	State      string `json:"state"`      // of the master
 	Ready      int    `json:"ready"`      // workers that are ready
 
+	// Imbalance is the requests of the busiest worker in percent of the mean of all that served
+	// for the last ten seconds; 100 if they had too few to compare.
+	Imbalance int `json:"imbalance"`
+
 	StartedAt  int64   `json:"started_at"`  // epoch seconds, of the master
 	ConfigFile string  `json:"config_file"` // "" without one
 	Reloads    Reloads `json:"reloads"`

@@ -28,6 +28,8 @@ func serverFamilies() []family {
 			func(s *stats.Snapshot, o *series) { o.add(float64(s.Wanted())) }),
 		whole("workers_ready", gauge, "Workers that serve requests.",
 			func(s *stats.Snapshot, o *series) { o.add(float64(s.Ready)) }),
+		whole("worker_imbalance_ratio", gauge, "Requests of the busiest worker over the mean, in the last 10 seconds; 1 if there were too few to compare.",
+			func(s *stats.Snapshot, o *series) { o.add(float64(s.Imbalance) / 100) }),
 		whole("generation", gauge, "The generation that is live. Each successful reload raises it.",
 			func(s *stats.Snapshot, o *series) { o.add(float64(s.Generation)) }),
 		whole("reloads_total", counter, "Reloads by how they ended: ok, rejected (no worker of the new program ever served), or rolled_back (some did).",

@@ -51,7 +51,7 @@ func sample() fixed {
 	down.Fill(stats.Counters{}, nil, nil, at)
 	down.FillApps(stats.Ledger{}.PlusApps([]stats.App{shop}, []stats.AppCounters{n}), []stats.App{shop}, nil)
 	return fixed{
-		Ostler: "0.1.0", Build: "a\"b\n", Generation: 4, Ready: 1, State: "serving", StartedAt: 1500000000,
+		Ostler: "0.1.0", Build: "a\"b\n", Generation: 4, Ready: 1, State: "serving", Imbalance: 125, StartedAt: 1500000000,
 		ListenQueue: 3, ListenQueueErrors: 8,
 		Reloads:    stats.Reloads{OK: 3, Rejected: 2, RolledBack: 1},
 		LastReload: &stats.LastReload{OK: 0, Began: 1650000000, TookMS: 1500},

@@ -40,6 +40,7 @@ func TestTheMetrics(t *testing.T) {
 		`ostler_generation`:                                              "4",
 		`ostler_workers`:                                                 "3",
 		`ostler_workers_ready`:                                           "1",
+		`ostler_worker_imbalance_ratio`:                                  "1.25",
 		`ostler_reloads_total{result="ok"}`:                              "3",
 		`ostler_reloads_total{result="rejected"}`:                        "2",
 		`ostler_reloads_total{result="rolled_back"}`:                     "1",

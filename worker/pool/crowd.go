@@ -36,15 +36,51 @@ func (n *newcomers) show() {
 	}
 }
 
-// standBack leaves a crowd to whoever else there is. It is no promise: what is accepted
-// in the end waits for its slot like everything.
-func (p *Pool) standBack() {
+// burst limits how many connections that are kept alive a gate takes in before it leaves the
+// next ones to its siblings for a moment, though all have shown their requests: a process
+// that is quick about them would get the next ones for that. Whoever finds a connection at
+// the end of the moment has no sibling who is free, and may take twice as many until the next.
+type burst struct {
+	allowed int // before the next moment; zero: crowd
+	taken   int // since the last one
+	stood   bool
+}
+
+const burstMost = 1024
+
+// due reports whether it is time to stand back, given how many connections the process has.
+func (b *burst) due(conns int) bool {
+	return b.taken >= max(crowd, b.allowed) && conns >= crowd
+}
+
+// rested notes that the gate has stood back.
+func (b *burst) rested() { b.taken, b.stood = 0, true }
+
+// took notes a connection that was there after so long a wait.
+func (b *burst) took(waited time.Duration) {
+	switch {
+	case b.stood && waited < courtesy/10:
+		b.allowed = min(2*max(crowd, b.allowed), burstMost)
+	case b.stood:
+		b.allowed = crowd
+	}
+	b.stood = false
+	if waited > 10*courtesy {
+		b.taken = 0 // everybody who sleeps was woken by this one
+	}
+	b.taken++
+}
+
+// standBack leaves a crowd to whoever else there is, and reports whether it did so for as
+// long as it may. It is no promise: what is accepted in the end waits for its slot like
+// everything.
+func (p *Pool) standBack() bool {
 	if !p.admission.crowded() {
-		return
+		return false
 	}
 	runtime.Gosched() // their requests may be here, and only wait for this goroutine
 	if !p.admission.crowded() {
-		return
+		return false
 	}
 	limit := time.NewTimer(courtesy)
 	defer limit.Stop()
@@ -54,9 +90,10 @@ func (p *Pool) standBack() {
 		select {
 		case <-p.newcomers.shown:
 		case <-limit.C:
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // crowded reports whether so many connections are within their grace and have shown no

@@ -37,6 +37,34 @@ func TestGateLeavesACrowdToItsSiblings(t *testing.T) {
 	})
 }
 
+// A process that answers at once gets no more of those who come together than the others.
+func TestGateLeavesTheNextOnesToItsSiblingsThoughItIsQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Slots: 64})
+		ln := newMemListener()
+		serveHTTP(t, p, ln, ok)
+		came := func(n int) (accepted int64) {
+			for range n {
+				ln.dial(t).mustGet(t, "/")
+			}
+			return ln.accepted.Load()
+		}
+		began := time.Now()
+		came(crowd)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the first %d took %s", crowd, took)
+		}
+		came(1)
+		if took := time.Since(began); took != courtesy {
+			t.Errorf("one more took %s, want the courtesy of %s", took, courtesy)
+		}
+		came(2*crowd - 1) // nobody has taken the last one, so there is nobody to be polite to
+		if took := time.Since(began); took != courtesy {
+			t.Errorf("twice as many took %s", took)
+		}
+	})
+}
+
 func TestConnectionsOfOneRequestAreNoCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Options{Slots: 64})

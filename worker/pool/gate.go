@@ -68,6 +68,7 @@ type gate struct {
 	only   bool // there is no other gate
 	behind bool // there was no room, and the kernel's queue was not seen empty since
 	found  bool // the last look for what waits there found a connection
+	burst  burst
 
 	// Guarded by admission.mu.
 	turn    *waiter
@@ -80,12 +81,12 @@ type gate struct {
 
 // Accept waits for room and then for a connection.
 func (g *gate) Accept() (net.Conn, error) {
-	if g.opts.Grace > 0 {
-		g.pool.standBack()
-	}
 	g.accepting.Lock()
 	defer g.accepting.Unlock()
 	for {
+		if g.opts.Grace > 0 {
+			g.leaveToSiblings()
+		}
 		if err := g.enter(); err != nil {
 			return nil, err
 		}
@@ -108,7 +109,14 @@ type loner interface {
 	AcceptAlone() (net.Conn, error)
 }
 
-func (g *gate) acceptInner() (net.Conn, error) {
+func (g *gate) acceptInner() (c net.Conn, err error) {
+	if g.opts.Grace > 0 {
+		defer func(began time.Time) {
+			if err == nil {
+				g.burst.took(time.Since(began))
+			}
+		}(time.Now())
+	}
 	if g.behind {
 		// A connection that comes out later than at once has not waited in the kernel.
 		defer func(began time.Time) { g.behind = time.Since(began) < turn }(time.Now())
@@ -117,6 +125,18 @@ func (g *gate) acceptInner() (net.Conn, error) {
 		return l.AcceptAlone()
 	}
 	return g.Listener.Accept()
+}
+
+// leaveToSiblings stands back for a moment when it is time.
+func (g *gate) leaveToSiblings() {
+	stood := g.pool.standBack()
+	if !stood && g.burst.due(g.pool.conns.len()) {
+		time.Sleep(courtesy)
+		stood = true
+	}
+	if stood {
+		g.burst.rested()
+	}
 }
 
 // alone reports whether nobody in this pool waits for anything but this gate: a request,

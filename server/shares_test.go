@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/seed17661985/ostler/server/servertest"
+	"github.com/seed17661985/ostler/stats"
+)
+
+// With free slots everywhere no worker does more than twice as much as another, be it that
+// the clients come for each request or stay.
+func TestRequestsSpreadOverWorkers(t *testing.T) {
+	const workers, clients, enough = 4, 16, 4000
+	for _, c := range []struct {
+		name, proto, addr string
+		stay              bool
+	}{
+		{"uwsgi", "socket", "uwsgi", false},
+		{"http", "http-socket", "http", false},
+		{"http, kept alive", "http-socket", "http", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			i := servertest.Launch(t, fmt.Sprintf(`
+module = "service"
+processes = %d
+threads = 64
+%s = "$DIR/%s"
+disable-logging = true
+`, workers, c.proto, c.addr))
+			ask := func() error { return readAll(transport(i, c.proto, c.addr), "http://site/brief") }
+			if c.stay {
+				ask = func() error { return stay(i, c.addr, 25) }
+			}
+			load := servertest.Run(t, clients, ask)
+			i.Until("the requests say something", func() bool { return requestsOf(i.Stats()) >= enough })
+			s := i.Stats()
+			load.MustLoseNothing()
+			var each []uint64
+			for _, w := range s.Workers {
+				each = append(each, w.Requests)
+			}
+			t.Logf("%v, imbalance %d%%", each, s.Imbalance)
+			if most, least := slices.Max(each), slices.Min(each); most > 2*least {
+				t.Errorf("the workers had %v requests", each)
+			}
+			if s.Imbalance < 100 || s.Imbalance > 100*workers {
+				t.Errorf("an imbalance of %d%%", s.Imbalance)
+			}
+		})
+	}
+}
+
+// stay is a client that has one connection for n requests.
+func stay(i *servertest.Instance, addr string, n int) error {
+	rt := i.HTTP(addr).Transport.(*http.Transport)
+	defer rt.CloseIdleConnections()
+	for range n {
+		if err := readAll(rt, "http://site/brief"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func requestsOf(s stats.Snapshot) (n uint64) {
+	for _, w := range s.Workers {
+		n += w.Requests
+	}
+	return n
+}
+
+// readAll wants a whole answer, so that its connection may stay.
+func readAll(rt http.RoundTripper, url string) error {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "ok" {
+		return fmt.Errorf("got %q, %w", body, err)
+	}
+	return nil
+}
+
+// A worker that does more than its share shows.
+func TestAnImbalanceShows(t *testing.T) {
+	t.Parallel()
+	i := servertest.Launch(t, `
+module = "service"
+processes = 2
+threads = 4
+http-socket = "$DIR/http"
+disable-logging = true
+`)
+	rt := i.HTTP("http").Transport // one client has one connection, to one worker
+	load := servertest.Run(t, 1, func() error { return readAll(rt, "http://site/healthz") })
+	i.WaitFor("one of two does everything", func(s stats.Snapshot) bool { return s.Imbalance == 200 })
+	load.MustLoseNothing()
+}
