@@ -32,7 +32,8 @@ server/config    |                                                              
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
-master           | worker/control stats stats/scoreboard                           | $hclog $sys
+master           | master/cgroup worker/control stats stats/scoreboard             | $hclog $sys
+master/cgroup    |                                                                 |
 worker           | worker/accept worker/control worker/pool stats/scoreboard       | $hclog $pprof
 worker/accept    | worker/control                                                  | $sys unsafe
 worker/control   |                                                                 | $sys

@@ -32,6 +32,9 @@ type (
 		timeout, linger time.Duration
 	}
 
+	// actShare: another number of workers share the machine in gen.
+	actShare struct{ gen int }
+
 	// actKill sends SIGKILL, actQuit SIGQUIT: Go prints every goroutine's stack and exits.
 	actKill struct{ inc incarnation }
 	actQuit struct{ inc incarnation }
@@ -112,6 +115,7 @@ func (actSpawn) action()      {}
 func (actSetup) action()      {}
 func (actReopen) action()     {}
 func (actDrain) action()      {}
+func (actShare) action()      {}
 func (actKill) action()       {}
 func (actQuit) action()       {}
 func (actWeigh) action()      {}

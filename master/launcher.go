@@ -18,7 +18,8 @@ import (
 type Spec struct {
 	Slot       int
 	Generation int
-	Workers    int // how many share this machine
+	Share      control.Share // of the machine
+	CPUs       []int         // the process is bound to; none: to those of its master
 	Threads    int
 	Apps       int // that the worker counts for
 
@@ -201,32 +202,26 @@ func (x *Executable) fork(s Spec, in inherited) (int, error) {
 		return 0, fds.err
 	}
 	argv := append([]string{fmt.Sprintf("%s: worker %d", x.name, s.Slot)}, x.args...)
-	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Dir:   s.Dir,
-		Env:   environ(s),
-		Files: fds.list,
-		Sys:   attributes(s.Credential),
+	return boundTo(s.CPUs, func() (int, error) {
+		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+			Dir:   s.Dir,
+			Env:   environ(s),
+			Files: fds.list,
+			Sys:   attributes(s.Credential),
+		})
 	})
 }
 
-// environ adds the worker's share of the CPUs, unless the operator set it. GOMAXPROCS is
-// what Go makes of the machine and its cgroup.
+// environ adds the worker's share of the machine. What the operator set is not in it.
 func environ(s Spec) []string {
 	env := control.Environ(s.Env)
-	for _, kv := range env {
-		if strings.HasPrefix(kv, "GOMAXPROCS=") {
-			return env
-		}
+	if s.Share.Procs > 0 {
+		env = append(env, "GOMAXPROCS="+strconv.Itoa(s.Share.Procs))
 	}
-	return append(env, "GOMAXPROCS="+strconv.Itoa(share(runtime.GOMAXPROCS(0), s.Workers)))
-}
-
-// share is ceil(cpus / workers), at least 1.
-func share(cpus, workers int) int {
-	if workers < 1 {
-		return max(cpus, 1)
+	if s.Share.Memory > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatUint(s.Share.Memory, 10))
 	}
-	return max((cpus+workers-1)/workers, 1)
+	return env
 }
 
 // attributes: a group of its own, because a ^C in the terminal is the master's business.

@@ -212,6 +212,8 @@ func (l *loop) perform(a action) {
 		l.procs[a.inc].say(control.Drain{Timeout: a.timeout, Linger: a.linger, HeapProfile: l.heapProfile(a.inc)})
 	case actReopen:
 		l.procs[a.inc].say(control.Reopen{})
+	case actShare:
+		l.shareOut(a.gen)
 	case actKill:
 		l.signal(a.inc, syscall.SIGKILL)
 	case actQuit:

@@ -146,6 +146,7 @@ func (m *machine) resize(by int) {
 		}
 		g.workers += by
 		m.log(hclog.Info, "number of workers changed", "gen", g.id, "workers", g.workers)
+		m.do(actShare{g.id})
 	}
 }
 

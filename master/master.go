@@ -51,7 +51,8 @@ type Options struct {
 	// Metrics takes what the applications count. Nil: they are not asked.
 	Metrics MetricsStore
 
-	lookEvery time.Duration // zero: lookEvery, the usual
+	lookEvery time.Duration    // zero: lookEvery, the usual
+	survey    func() resources // nil: the machine's
 }
 
 // Master supervises the workers of one application.
@@ -77,6 +78,9 @@ type Master struct {
 func New(o Options) *Master {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
+	}
+	if o.survey == nil {
+		o.survey = survey
 	}
 	for i, own := range [...]*os.File{os.Stdout, os.Stderr} {
 		if o.Stdio[i] == nil {

@@ -106,18 +106,6 @@ func TestBackoffGrowsToItsLimitAndForgets(t *testing.T) {
 	}
 }
 
-func TestTheCPUsAreSharedOut(t *testing.T) {
-	for _, test := range []struct{ cpus, workers, want int }{{8, 4, 2}, {8, 3, 3}, {2, 8, 1}, {1, 1, 1}, {4, 0, 4}} {
-		if got := share(test.cpus, test.workers); got != test.want {
-			t.Errorf("%d CPUs for %d workers: %d each, want %d", test.cpus, test.workers, got, test.want)
-		}
-	}
-	env := environ(Spec{Workers: 1000, Env: []string{"GOMAXPROCS=7", "NOTIFY_SOCKET=x"}})
-	if got := strings.Join(env, " "); got != "GOMAXPROCS=7 OSTLER_WORKER=2" {
-		t.Errorf("the environment is %s", got)
-	}
-}
-
 func TestAnExitIsASentence(t *testing.T) {
 	for want, e := range map[string]Exit{
 		"exited with status 0":                                      {},

@@ -18,6 +18,8 @@ type Plan struct {
 	Workers int
 	Threads int // request slots of each worker
 
+	Affinity int // CPUs each worker is bound to; zero: it is not
+
 	Apps    []stats.App // what the workers count requests for; a worker numbers them in this order
 	Sockets []Socket
 	Config  json.RawMessage

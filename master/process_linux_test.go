@@ -139,7 +139,7 @@ func TestWorkersLeaveWhenTheirMasterIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	p, err := l.Launch(Spec{Slot: 1, Workers: 1, Threads: 1, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
+	p, err := l.Launch(Spec{Slot: 1, Threads: 1, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestALaunchInAFolderThatIsGoneNamesIt(t *testing.T) {
 	}
 	defer l.Close()
 	gone := filepath.Join(t.TempDir(), "gone")
-	_, err = l.Launch(Spec{Slot: 1, Workers: 1, Threads: 1, Dir: gone, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
+	_, err = l.Launch(Spec{Slot: 1, Threads: 1, Dir: gone, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), gone) {
 		t.Errorf("launch: %v", err)
 	}
@@ -213,7 +213,7 @@ func TestADeathIsHeardAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	p, err := l.Launch(Spec{Slot: 1, Workers: 1, Threads: 1, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
+	p, err := l.Launch(Spec{Slot: 1, Threads: 1, Stdio: [2]*os.File{os.Stdout, os.Stderr}})
 	if err != nil {
 		t.Fatal(err)
 	}

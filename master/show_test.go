@@ -26,6 +26,8 @@ func (s *script) show(a action) string {
 		return fmt.Sprintf("spawn p%d slot=%d gen=%d", a.inc, a.slot, a.gen)
 	case actSetup:
 		return fmt.Sprintf("setup p%d", a.inc)
+	case actShare:
+		return fmt.Sprintf("share gen=%d", a.gen)
 	case actReopen:
 		return fmt.Sprintf("reopen p%d", a.inc)
 	case actDrain:

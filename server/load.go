@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/seed17661985/ostler/master"
@@ -62,6 +63,9 @@ func makePlan(s statement) (master.Plan, error) {
 	if err != nil {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
 	}
+	if cfg.Affinity > 0 && runtime.GOOS != "linux" {
+		return master.Plan{}, fmt.Errorf("%s: cpu-affinity: %s cannot bind a process to CPUs", cfg.File, runtime.GOOS)
+	}
 	env, err := environment(cfg)
 	if err != nil {
 		return master.Plan{}, err
@@ -71,7 +75,7 @@ func makePlan(s statement) (master.Plan, error) {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	return master.Plan{
-		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Slots(),
+		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Slots(), Affinity: cfg.Affinity,
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger, LameDuck: time.Duration(cfg.LameDuck),

@@ -2,13 +2,17 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"testing"
+	"time"
 
 	"github.com/seed17661985/ostler/server"
 	"github.com/seed17661985/ostler/server/servertest"
@@ -23,6 +27,7 @@ func apps() []server.App {
 		counting(),
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("service", http.HandlerFunc(service)),
+		server.Handler("share", http.HandlerFunc(share)),
 		server.Handler("hoard", hoard()),
 		server.Handler("trouble", troubles()),
 		{Name: "leaves-goroutines", New: func(context.Context) (http.Handler, error) {
@@ -94,6 +99,30 @@ func surroundings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, "%s\n%s\n%s", dir, st.Mode(), os.Getenv(name))
+}
+
+// serviceTime is what the app "service" takes for a request that is no health check.
+const serviceTime = 200 * time.Millisecond
+
+func service(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+	case "/brief":
+		await(serviceTime / 40)
+	default:
+		await(serviceTime)
+	}
+	_, _ = w.Write([]byte("ok"))
+}
+
+// machineShare is what a worker knows of its part of the machine.
+type machineShare struct {
+	PID, Procs, CPUs int
+	Memory           int64
+}
+
+func share(w http.ResponseWriter, _ *http.Request) {
+	_ = json.NewEncoder(w).Encode(machineShare{os.Getpid(), runtime.GOMAXPROCS(0), runtime.NumCPU(), debug.SetMemoryLimit(-1)})
 }
 
 // get fetches a page and returns status and body.

@@ -13,20 +13,6 @@ import (
 	"github.com/seed17661985/ostler/stats"
 )
 
-// serviceTime is what the app "service" takes for a request that is no health check.
-const serviceTime = 200 * time.Millisecond
-
-func service(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/healthz":
-	case "/brief":
-		await(serviceTime / 40)
-	default:
-		await(serviceTime)
-	}
-	_, _ = w.Write([]byte("ok"))
-}
-
 const (
 	overloadSlots = 8 // of all workers
 	overloadQueue = 100

@@ -103,6 +103,9 @@ func (in *inbox) watchConn(conn *control.Conn) {
 		case control.Gather:
 			in.ask(m)
 			continue
+		case control.Share:
+			use(m)
+			continue
 		default:
 			continue // what only a worker says
 		}

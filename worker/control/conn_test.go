@@ -38,6 +38,7 @@ func everyMessage() []Message {
 		Drain{Timeout: time.Minute, Linger: time.Second},
 		Reopen{},
 		Gather{ID: 7, Timeout: 2 * time.Second},
+		Share{Procs: 3, Memory: 1 << 40},
 		Metrics{ID: 1<<64 - 1, More: true, Partial: true, Data: []byte("\x00{\xff")},
 		Metrics{},
 	}

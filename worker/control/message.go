@@ -23,6 +23,7 @@ const (
 	kindDrain  kind = 66 // {"Timeout":ns,"Linger":ns,"HeapProfile":"..."}
 	kindReopen kind = 67 // {}
 	kindGather kind = 68 // {"ID":1,"Timeout":ns}
+	kindShare  kind = 69 // {"Procs":2,"Memory":bytes}
 )
 
 // Message is one of the structs below; no other type can be sent.
@@ -96,6 +97,13 @@ type Drain struct {
 // Reopen asks the worker to open its log files again, after they were rotated away.
 type Reopen struct{}
 
+// Share is what a worker may use of the machine from now on, because others came or went. It
+// was born with its first share. Zero changes nothing.
+type Share struct {
+	Procs  int    // GOMAXPROCS
+	Memory uint64 // GOMEMLIMIT, in bytes
+}
+
 func (Hello) kind() kind   { return kindHello }
 func (Ready) kind() kind   { return kindReady }
 func (Failed) kind() kind  { return kindFailed }
@@ -104,6 +112,7 @@ func (Overrun) kind() kind { return kindOverrun }
 func (Setup) kind() kind   { return kindSetup }
 func (Drain) kind() kind   { return kindDrain }
 func (Reopen) kind() kind  { return kindReopen }
+func (Share) kind() kind   { return kindShare }
 
 // encode gives the body of m.
 func encode(m Message) ([]byte, error) {
@@ -144,6 +153,8 @@ func decode(k kind, body []byte) (m Message, known bool, err error) {
 		m, err = as[Reopen](body)
 	case kindGather:
 		m, err = as[Gather](body)
+	case kindShare:
+		m, err = as[Share](body)
 	case kindMetrics:
 		m, err = decodeMetrics(body)
 	default:
