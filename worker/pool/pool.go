@@ -4,14 +4,14 @@
 //	             │        │                                      │
 //	             └────────┴──────── T slots, T rows ─────────────┘
 //
-// It promises: never more than Slots handlers at a time, and Reserve for those privileged; a
-// connection is accepted only while a slot is free, or with MaxQueue when nobody else took it, so that the kernel's queue is the honest backlog and an idle
-// sibling process gets what this one cannot serve; a slot comes back whatever the handler
-// does, be it a panic, a hijack or runtime.Goexit; who has to wait is served in order of
-// arrival unless NewestFirst is set, and nobody waits in this process longer than
-// QueueTimeout; who went away meanwhile is not served; a drain loses no request that
-// reaches this process before the connection it came on was told to close, but answers 503
-// once EndRequests was called.
+// It promises: never more than Slots handlers at a time, and Reserve of those privileged; a
+// connection is accepted only while a slot is free, or with MaxQueue when nobody else took
+// it, so that the kernel's queue is the honest backlog and an idle sibling process gets what
+// this one cannot serve; a slot comes back whatever the handler does, be it a panic, a hijack
+// or runtime.Goexit; who has to wait is served in order of arrival unless NewestFirst is set,
+// waits in this process no longer than QueueTimeout, and is not served if it went away
+// meanwhile; a drain loses no request that reaches this process before the connection it came
+// on was told to close, but answers 503 once EndRequests was called.
 //
 // It does not know which protocol a connection speaks, what a request means, or that
 // there is a master. It logs nothing.
