@@ -29,6 +29,7 @@ type (
 		gen     int
 		build   string
 		workers int
+		scaling Scaling
 		timing  timing
 	}
 
@@ -102,6 +103,12 @@ type (
 		live, candidate tally
 	}
 
+	// evMeasured: what a look has seen of the workers of the generation that was live.
+	evMeasured struct {
+		gen int
+		reading
+	}
+
 	// evReload asks for a reload. With a caller it is refused while another runs; without
 	// (SIGHUP, a touched file) it is remembered.
 	evReload struct{ caller uint64 }
@@ -138,6 +145,7 @@ func (evExited) event()      {}
 func (evSick) event()        {}
 func (evTimer) event()       {}
 func (evWeighed) event()     {}
+func (evMeasured) event()    {}
 func (evReload) event()      {}
 func (evStop) event()        {}
 func (evAdd) event()         {}

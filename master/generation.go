@@ -8,7 +8,8 @@ type generation struct {
 	build   string // fixed
 	timing  timing // fixed
 	state   GenState
-	workers int // wanted; TTIN and TTOU change it
+	workers int // wanted; TTIN, TTOU and the load change it
+	scaler  scaler
 
 	// Of a candidate.
 	step   Step // how far it came

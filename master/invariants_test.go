@@ -155,6 +155,16 @@ func (w *world) check() {
 	}
 	w.checkTimers()
 	w.checkSlots()
+	w.checkScale()
+}
+
+// checkScale: the load moves the number of workers between two others.
+func (w *world) checkScale() {
+	for _, g := range w.m.gens {
+		if s := g.scaler; s.on() && (g.workers < s.Rule.Least || g.workers > s.Most) {
+			w.fault("generation %d has %d workers of %d to %d", g.id, g.workers, s.Rule.Least, s.Most)
+		}
+	}
 }
 
 // checkSurge: a reload that has little room takes no more.

@@ -13,6 +13,7 @@ type machineLegacy struct {
 	Slots       []slotLegacy
 	Processes   []processLegacy // in the order of their slots and ages
 	Reloads     stats.Reloads
+	Scalings    stats.Scalings
 	LastInc     incarnation
 	LastGen     int
 	LastTicket  ticket
@@ -23,6 +24,7 @@ type generationLegacy struct {
 	Build   string
 	State   GenState
 	Workers int
+	Scaler  scaler
 	Timing  timingLegacy
 }
 
@@ -75,11 +77,11 @@ func (m *machine) resting() bool {
 
 // legacy describes a machine that is resting.
 func (m *machine) legacy() machineLegacy {
-	l := machineLegacy{Reloads: stats.Reloads(m.reloads), LastInc: m.lastInc, LastGen: m.lastGen, LastTicket: m.lastTicket}
+	l := machineLegacy{Reloads: stats.Reloads(m.reloads), Scalings: stats.Scalings(m.scalings), LastInc: m.lastInc, LastGen: m.lastGen, LastTicket: m.lastTicket}
 	for _, g := range m.gens {
 		t := g.timing
 		l.Generations = append(l.Generations, generationLegacy{
-			ID: g.id, Build: g.build, State: g.state, Workers: g.workers,
+			ID: g.id, Build: g.build, State: g.state, Workers: g.workers, Scaler: g.scaler,
 			Timing: timingLegacy{Start: t.start, Mercy: t.mercy, Linger: t.linger, Probation: t.probation, LameDuck: t.lameDuck, Surge: t.surge},
 		})
 	}
@@ -109,12 +111,13 @@ func (p *process) legacy() processLegacy {
 // resume makes a machine of what another one left. Its timers are armed by evResumed.
 func resume(b backoff, l machineLegacy) *machine {
 	m := newMachine(b)
+	m.scalings = scalings(l.Scalings)
 	m.state, m.reloads, m.lastInc, m.lastGen, m.lastTicket = Serving, reloads(l.Reloads), l.LastInc, l.LastGen, l.LastTicket
 	gens := make(map[int]*generation)
 	for _, g := range l.Generations {
 		t := g.Timing
 		gens[g.ID] = &generation{
-			id: g.ID, build: g.Build, state: g.State, workers: g.Workers,
+			id: g.ID, build: g.Build, state: g.State, workers: g.Workers, scaler: g.Scaler,
 			timing: timing{start: t.Start, mercy: t.Mercy, linger: t.Linger, probation: t.Probation, lameDuck: t.LameDuck, surge: t.Surge},
 		}
 		m.gens = append(m.gens, gens[g.ID])

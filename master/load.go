@@ -54,7 +54,7 @@ func (l *loop) load(gen int) {
 			return
 		}
 		mail.post(note{
-			ev:     evLoaded{gen: gen, build: a.plan.Build, workers: a.plan.Workers, timing: a.plan.timing()},
+			ev:     evLoaded{gen: gen, build: a.plan.Build, workers: a.plan.Workers, scaling: a.plan.Scaling, timing: a.plan.timing()},
 			loaded: a,
 		})
 	})

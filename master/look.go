@@ -51,8 +51,9 @@ func (l *loop) startLooking() (stop func()) {
 	}
 }
 
-// look finds the processes that are beyond help, and compares the others.
+// look finds the processes that are beyond help, compares the others, and sees how busy they are.
 func (l *loop) look() {
+	defer l.measure()
 	l.compareShares()
 	for inc, r := range l.procs {
 		if r.proc == nil || l.machine.procs[inc].phase != Ready {

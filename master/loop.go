@@ -41,6 +41,8 @@ type loop struct {
 	herald   *herald
 	shares   shares
 
+	measured time.Time // the last look at how busy the workers are
+
 	resting  []chan<- struct{} // who wait for the machine to rest
 	freezing *freezing         // nil unless another program is to take over
 

@@ -29,8 +29,9 @@ type machine struct {
 	slots     []*slot       // slots[i].id == i+1; only grows
 	procs     map[incarnation]*process
 
-	reload  reload
-	reloads reloads
+	reload   reload
+	reloads  reloads
+	scalings scalings
 
 	lastInc    incarnation
 	lastTicket ticket
@@ -95,6 +96,8 @@ func (m *machine) handle(ev event) {
 		m.onTimer(ev)
 	case evWeighed:
 		m.onWeighed(ev)
+	case evMeasured:
+		m.onMeasured(ev)
 	case evReload:
 		m.onReload(ev)
 	case evStop:
@@ -133,11 +136,15 @@ func (m *machine) onTimer(ev evTimer) {
 	}
 }
 
-// resize changes the number of workers by one. A reload takes the number of its plan
-// again: the file is the truth.
+// resize changes the number of workers by one, or the highest number if it follows the
+// load. A reload takes the number of its plan again: the file is the truth.
 func (m *machine) resize(by int) {
 	for _, g := range []*generation{m.live, m.candidate} {
 		if g == nil {
+			continue
+		}
+		if g.scaler.on() {
+			m.shift(g, by)
 			continue
 		}
 		if g.workers+by < 1 {

@@ -63,6 +63,8 @@ type script struct {
 	failed error
 
 	live, candidate tally // what is answered when the machine asks
+
+	easy bool // processes come up, and go, without trouble
 }
 
 func newScript() *script {
@@ -102,10 +104,13 @@ func (s *script) command(line string) error {
 		s.wait(d)
 		return err
 	case "up": // a process comes up without trouble
-		a := parse(rest)
-		s.step(evSpawned{a.inc, 1000 + int(a.inc)})
-		s.step(evHello{inc: a.inc, version: control.Version})
-		s.step(evReady{a.inc})
+		s.comeUp(parse(rest).inc)
+		return nil
+	case "easy": // from now on they all do
+		s.easy = true
+		return nil
+	case "look": // so many times, at so much to do
+		s.look(parse(rest))
 		return nil
 	case "handover": // another program takes over
 		if !s.m.resting() {
@@ -125,6 +130,12 @@ func (s *script) command(line string) error {
 		s.step(ev)
 	}
 	return err
+}
+
+func (s *script) comeUp(inc incarnation) {
+	s.step(evSpawned{inc, 1000 + int(inc)})
+	s.step(evHello{inc: inc, version: control.Version})
+	s.step(evReady{inc})
 }
 
 // wait lets time pass and timers run out in their order.
@@ -150,6 +161,7 @@ func (s *script) wait(d time.Duration) {
 }
 
 func (s *script) step(ev event) {
+	var then []func() // what the world makes of it
 	for _, a := range s.m.step(s.now, ev) {
 		fmt.Fprintf(&s.out, "  %s\n", s.show(a))
 		if arm, ok := a.(actArm); ok {
@@ -159,9 +171,21 @@ func (s *script) step(ev event) {
 		if off, ok := a.(actDisarm); ok {
 			s.drop(off.ticket)
 		}
-		if w, ok := a.(actWeigh); ok {
-			defer s.step(evWeighed{gen: w.gen, live: s.live, candidate: s.candidate})
+		switch a := a.(type) {
+		case actWeigh:
+			then = append(then, func() { s.step(evWeighed{gen: a.gen, live: s.live, candidate: s.candidate}) })
+		case actSpawn:
+			if s.easy {
+				then = append(then, func() { s.comeUp(a.inc) })
+			}
+		case actDrain:
+			if s.easy {
+				then = append(then, func() { s.step(evExited{inc: a.inc}) })
+			}
 		}
+	}
+	for _, f := range then {
+		f()
 	}
 }
 
@@ -232,7 +256,7 @@ func parseEvent(verb string, a args) (event, error) {
 	case "start":
 		return evStart{}, nil
 	case "loaded":
-		return evLoaded{gen: a.int("gen", 0), build: "b" + a.keys["gen"], workers: a.int("workers", 1), timing: timing{
+		return evLoaded{gen: a.int("gen", 0), build: "b" + a.keys["gen"], workers: a.int("workers", 1), scaling: a.scaling(), timing: timing{
 			start: a.duration("start", time.Minute), mercy: a.duration("mercy", 30*time.Second), linger: a.duration("linger", 0),
 			probation: a.duration("probation", 0), surge: a.int("surge", 0), lameDuck: a.duration("lameduck", 0),
 		}}, nil

@@ -154,10 +154,12 @@ func (m *Master) RequestReload() { m.mail.post(note{ev: evReload{}}) }
 // Stop ends all workers and then Run: after their drain, or at once.
 func (m *Master) Stop(now bool) { m.mail.post(note{ev: evStop{now: now}}) }
 
-// AddWorker starts one worker more. The next reload takes the number of its plan again.
+// AddWorker starts one worker more, or with Scaling allows one more. The next reload takes
+// the number of its plan again.
 func (m *Master) AddWorker() { m.mail.post(note{ev: evAdd{}}) }
 
-// RemoveWorker drains the last worker. The last one of all stays.
+// RemoveWorker drains the last worker, or with Scaling allows one less. The last one of all
+// stays, and so do Scaling.Least.
 func (m *Master) RemoveWorker() { m.mail.post(note{ev: evRemove{}}) }
 
 // ReopenLogs tells all workers to open their log files again.

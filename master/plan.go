@@ -15,7 +15,8 @@ import (
 // it is handed to the workers as it is. A Plan is not changed after it was returned.
 type Plan struct {
 	Build   string // of the program, for people
-	Workers int
+	Workers int    // with Scaling the most there may be
+	Scaling Scaling
 	Threads int // request slots of each worker
 
 	Affinity int // CPUs each worker is bound to; zero: it is not
@@ -88,6 +89,9 @@ func (p Plan) check() error {
 	}
 	if p.Probation < 0 || p.Surge < 0 {
 		errs = append(errs, fmt.Errorf("a plan with a probation of %s and a surge of %d, want neither below 0", p.Probation, p.Surge))
+	}
+	if err := p.Scaling.check(p.Workers); err != nil {
+		errs = append(errs, err)
 	}
 	apps := make(map[stats.App]bool, len(p.Apps))
 	for _, a := range p.Apps {

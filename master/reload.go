@@ -45,7 +45,11 @@ func (m *machine) load() {
 
 func (m *machine) onLoaded(ev evLoaded) {
 	m.reload.loading = 0
-	g := &generation{id: ev.gen, build: ev.build, timing: ev.timing, workers: ev.workers, state: Candidate}
+	g := &generation{
+		id: ev.gen, build: ev.build, timing: ev.timing, state: Candidate,
+		workers: ev.workers, scaler: newScaler(ev.scaling, ev.workers),
+	}
+	g.begin(m.live)
 	m.gens = append(m.gens, g)
 	if m.state >= LameDuck { // it came too late
 		m.moveGen(g, Rejected)

@@ -97,6 +97,9 @@ func (m *machine) describe() string {
 	b.WriteString(m.state.String())
 	for _, g := range m.gens {
 		fmt.Fprintf(&b, "; gen %d %s x%d", g.id, g.state, g.workers)
+		if g.scaler.on() {
+			fmt.Fprintf(&b, " of %d-%d", g.scaler.Rule.Least, g.scaler.Most)
+		}
 	}
 	for _, s := range m.slots {
 		fmt.Fprintf(&b, "; slot %d", s.id)

@@ -22,6 +22,8 @@ type view struct {
 	crashes    []stats.Crash
 	overruns   []stats.Overrun
 	reloads    reloads
+	scalings   scalings
+	crew       crew
 	began      time.Time
 	dir        string // of the live plan
 
@@ -64,12 +66,19 @@ type processView struct {
 // generation: a candidate's are not served yet, a retiring one's hardly any more.
 func (l *loop) publish() {
 	m := l.machine
-	v := &view{state: m.state, cwd: l.cwd, outcome: l.outcome, crashes: l.crashes, overruns: l.overruns, reloads: m.reloads, began: l.began}
+	v := &view{
+		state: m.state, cwd: l.cwd, outcome: l.outcome, crashes: l.crashes, overruns: l.overruns,
+		reloads: m.reloads, scalings: m.scalings, began: l.began,
+	}
 	v.overflows, v.counted = l.sockets.fold()
 	if last := l.master.view.Load(); last != nil { // a stop has no live generation; it drains this one
-		v.generation, v.build, v.dir = last.generation, last.build, last.dir
+		v.generation, v.build, v.dir, v.crew = last.generation, last.build, last.dir, last.crew
+	}
+	if g := m.candidate; g != nil && m.live == nil {
+		v.crew = crewOf(g)
 	}
 	if g := m.live; g != nil {
+		v.crew = crewOf(g)
 		v.generation, v.build = g.id, g.build
 		v.sockets, v.dir = l.gens[g.id].sockets, l.gens[g.id].plan.Dir
 	}
@@ -145,7 +154,7 @@ func (m *Master) Snapshot() stats.Snapshot {
 		Version: m.options.Version, Ostler: m.options.Version,
 		PID: os.Getpid(), UID: os.Getuid(), GID: os.Getgid(), Cwd: v.cwd,
 		Build: v.build, Generation: v.generation, State: v.state.String(),
-		LastReload: v.outcome.row(), Reloads: stats.Reloads(v.reloads),
+		LastReload: v.outcome.row(), Reloads: stats.Reloads(v.reloads), Scalings: stats.Scalings(v.scalings),
 		StartedAt: v.began.Unix(), ConfigFile: m.options.ConfigFile,
 		Crashes: v.crashes, Overruns: v.overruns, Imbalance: int(m.imbalance.Load()),
 	}
@@ -164,6 +173,9 @@ func (m *Master) Snapshot() stats.Snapshot {
 		s.Workers = append(s.Workers, row)
 		s.Ready += row.Accepting
 	}
+	// A reload to more workers has them before it counts.
+	s.Wanted, s.WantedLeast = max(v.crew.wanted, s.Ready), v.crew.least
+	s.WantedMost = max(v.crew.most, s.Wanted)
 	return s
 }
 

@@ -33,6 +33,7 @@ type running struct {
 	out  chan outgoing // read by the writer; closed when it is buried
 
 	health health
+	gauge  gauge
 	jitter float64 // of its lifetime, in [0,1)
 	maxRSS uint64  // bytes, once it is reaped
 

@@ -23,7 +23,7 @@ func TestRandomWalksKeepTheInvariants(t *testing.T) {
 	if testing.Short() {
 		walks = 50
 	}
-	handed := 0
+	handed, scaled := 0, 0
 	for seed := range walks {
 		w := newWorld(uint64(seed))
 		w.step(evStart{})
@@ -35,9 +35,10 @@ func TestRandomWalksKeepTheInvariants(t *testing.T) {
 			t.Fatalf("seed %d: %s\nlast steps:\n%s", seed, strings.Join(w.errs[:min(len(w.errs), 3)], "\n"), strings.Join(w.last, "\n"))
 		}
 		handed += w.handed
+		scaled += int(w.m.scalings.Up + w.m.scalings.Down)
 	}
-	if handed < walks {
-		t.Errorf("%d handovers to another program in %d walks", handed, walks)
+	if handed < walks || scaled < walks/8 {
+		t.Errorf("%d handovers to another program and %d scalings in %d walks", handed, scaled, walks)
 	}
 }
 
@@ -112,6 +113,8 @@ func (w *world) random() {
 		w.lateTimer(ticket(w.r.IntN(50)), incarnation(w.r.IntN(50)))
 	case n < 30:
 		w.command()
+	case n < 35 && w.m.live != nil:
+		w.measured()
 	case n < 40 && w.weigh != 0:
 		w.weighed(w.r.IntN(3) > 0)
 	case len(w.sims) > 0:
@@ -200,10 +203,32 @@ func (w *world) loaded(ok bool) {
 		w.step(evLoadFailed{gen: gen, step: StepLoad, err: errors.New("no plan")})
 		return
 	}
-	w.step(evLoaded{gen: gen, workers: 1 + w.r.IntN(4), timing: timing{
+	workers := 1 + w.r.IntN(4)
+	w.step(evLoaded{gen: gen, workers: workers, scaling: w.scaling(workers), timing: timing{
 		start: time.Minute, mercy: 10 * time.Second, linger: time.Duration(w.r.IntN(2)) * time.Second,
 		probation: time.Duration(w.r.IntN(2)) * 2 * time.Second, surge: w.r.IntN(3), lameDuck: time.Duration(w.r.IntN(2)) * 5 * time.Second,
 	}})
+}
+
+// scaling is that of every other plan.
+func (w *world) scaling(workers int) Scaling {
+	if w.r.IntN(2) == 0 {
+		return Scaling{}
+	}
+	least := 1 + w.r.IntN(workers)/2
+	return Scaling{
+		Least: least, Initial: least + w.r.IntN(workers-least+1), Step: 1 + w.r.IntN(3), Backlog: w.r.IntN(2) == 0,
+		Overload: 1, Alert: 20, Max: 50, Min: 25, Multiplier: 1, Penalty: 1, Idle: 2 * time.Second,
+	}
+}
+
+// measured is some looks at any load, which may be that of a generation that serves no more.
+func (w *world) measured() {
+	ev := evMeasured{w.m.live.id - w.r.IntN(5)/4, reading{busy: w.r.IntN(102) - 1, active: w.r.IntN(2) == 0}}
+	for range 1 + w.r.IntN(4) {
+		ev.queue = w.r.IntN(2) * w.r.IntN(40)
+		w.step(ev)
+	}
 }
 
 // lateTimer fires a timer that was replaced, or never was.
@@ -227,9 +252,9 @@ func (w *world) handOver() {
 		w.fault("%v", err)
 		return
 	}
-	was := w.m.describe()
+	was, scaler, scalings := w.m.describe(), w.m.live.scaler, w.m.scalings
 	w.m, w.armed = resume(w.m.backoff, l), nil
-	if is := w.m.describe(); is != was {
+	if is := w.m.describe(); is != was || w.m.live.scaler != scaler || w.m.scalings != scalings {
 		w.fault("handed over it is\n%s, it was\n%s", is, was)
 	}
 	w.handed++
@@ -277,6 +302,8 @@ func (w *world) luck() {
 			w.weighed(true)
 		case w.m.resting() && w.r.IntN(2) == 0:
 			w.handOver()
+		case w.m.resting() && w.r.IntN(4) > 0:
+			w.measured()
 		case !w.lucky():
 			if i := w.nextTimer(); i >= 0 {
 				w.fire(w.armed[i])

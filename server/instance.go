@@ -246,6 +246,6 @@ func (i *instance) logStatus() {
 		requests += w.Requests
 		busy += len(w.InFlight)
 	}
-	i.log.Info("status", "state", s.State, "generation", s.Generation, "workers", s.Wanted(), "ready", s.Ready,
+	i.log.Info("status", "state", s.State, "generation", s.Generation, "workers", s.Wanted, "ready", s.Ready,
 		"requests", requests, "busy", busy, "listen_queue", s.ListenQueue)
 }

@@ -112,8 +112,8 @@ func TestWorkersAreAddedAndRemovedBySignal(t *testing.T) {
 	i.Signal(syscall.SIGTTOU) // the last one stays
 	before := load.Done()
 	i.Until("requests flow", func() bool { return load.Done() > before+20 })
-	if s := i.Stats(); s.Ready != 1 || s.Wanted() != 1 {
-		t.Errorf("%d of %d workers are ready, want the last one and nobody missed", s.Ready, s.Wanted())
+	if s := i.Stats(); s.Ready != 1 || s.Wanted != 1 {
+		t.Errorf("%d of %d workers are ready, want the last one and nobody missed", s.Ready, s.Wanted)
 	}
 	if out, code := i.Command("status"); code != 0 || !strings.Contains(out, "1 of 1 workers ready") {
 		t.Errorf("status: exit code %d\n%s", code, out)

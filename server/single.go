@@ -190,7 +190,7 @@ func (s *single) Snapshot() stats.Snapshot {
 	snap := stats.Snapshot{
 		Version: Version, Ostler: Version, Build: buildID(), Generation: 1, State: w.State, Ready: w.Accepting,
 		PID: pid, UID: os.Getuid(), GID: os.Getgid(), Cwd: dir, Workers: []stats.Worker{w},
-		StartedAt: s.began.Unix(), ConfigFile: s.cfg.File, Imbalance: 100,
+		StartedAt: s.began.Unix(), ConfigFile: s.cfg.File, Imbalance: 100, Wanted: 1, WantedLeast: 1, WantedMost: 1,
 	}
 	for _, socket := range s.sockets {
 		b := s.bound[socket.Name]

@@ -16,7 +16,7 @@ import (
 // each worker.
 func printStatus(w io.Writer, s stats.Snapshot) error {
 	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready\n",
-		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted())
+		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted)
 	if s.LastReload != nil {
 		fmt.Fprintln(w, lastReload(*s.LastReload))
 	}

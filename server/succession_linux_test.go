@@ -78,7 +78,7 @@ func happenings() []happening {
 		}},
 		{"TTOU", func(s *shop) func() bool {
 			s.Signal(syscall.SIGTTOU)
-			return func() bool { return s.Stats().Wanted() == 1 }
+			return func() bool { return s.Stats().Wanted == 1 }
 		}},
 		{"a worker killed", func(s *shop) func() bool {
 			victim := s.Stats().Workers[0].PID

@@ -199,7 +199,7 @@ func (s *systemd) say(fields ...string) { s.socket.post(datagram{text: strings.J
 
 // crew counts the workers.
 func crew(s stats.Snapshot) string {
-	wanted, text := s.Wanted(), strconv.Itoa(s.Ready)
+	wanted, text := s.Wanted, strconv.Itoa(s.Ready)
 	if s.Ready != wanted {
 		text = fmt.Sprintf("%d of %d", s.Ready, wanted)
 	}

@@ -22,7 +22,7 @@ import (
 type serving int
 
 func (n serving) Snapshot() stats.Snapshot {
-	s := stats.Snapshot{Generation: int(n), Build: fmt.Sprintf("b%d", n), Ready: 2, Workers: make([]stats.Worker, 2)}
+	s := stats.Snapshot{Generation: int(n), Build: fmt.Sprintf("b%d", n), Ready: 2, Wanted: 2}
 	if n == 9 {
 		s.Ready = 1
 	}

@@ -53,7 +53,8 @@ func uwsgiSchema() map[string]map[string]jsonType {
 // ourKeys are what ostler adds. A change here is a change of what users read.
 func ourKeys() map[string][]string {
 	return map[string][]string{
-		"top": {"build", "config_file", "crashes", "generation", "imbalance", "last_reload", "ostler", "overruns", "ready", "reloads", "started_at", "state"},
+		"top": {"build", "config_file", "crashes", "generation", "imbalance", "last_reload", "ostler", "overruns", "ready", "reloads", "scalings", "started_at", "state",
+			"wanted", "wanted_least", "wanted_most"},
 		"app": {"latency", "module", "mounted", "rejected", "rejects", "running_time", "status_codes"},
 		"worker": {
 			"generation", "heartbeat_age_ms", "in_flight", "last_exit", "last_exit_reason", "latency", "process", "queue_wait", "queued",
@@ -93,6 +94,7 @@ func full() Snapshot {
 		Workers: []Worker{w},
 		Ostler:  "0.1.0", Build: "abc", Generation: 4, State: "serving", Ready: 1, Imbalance: 125,
 		StartedAt: start().Unix(), ConfigFile: "/srv/app.toml", Reloads: Reloads{OK: 1, Rejected: 2, RolledBack: 3},
+		Wanted: 2, WantedLeast: 1, WantedMost: 4, Scalings: Scalings{Up: 2, Down: 1},
 		LastReload: &LastReload{Generation: 4, Build: "abc", Step: "live", OK: 1, Reason: "none", Words: "panic: none", Began: start().Unix(), TookMS: 40},
 		Crashes: []Crash{{
 			Worker: 1, PID: 4710, Generation: 4, Build: "abc", Died: start().Unix(), UptimeMS: 5000, Ready: 1, Reason: "signal",

@@ -40,6 +40,13 @@ type Snapshot struct {
 	ConfigFile string  `json:"config_file"` // "" without one
 	Reloads    Reloads `json:"reloads"`
 
+	// How many workers should be ready: now, and between which numbers `cheaper` lets that
+	// follow the load. Without it the three are one.
+	Wanted      int      `json:"wanted"`
+	WantedLeast int      `json:"wanted_least"`
+	WantedMost  int      `json:"wanted_most"`
+	Scalings    Scalings `json:"scalings"`
+
 	LastReload *LastReload `json:"last_reload,omitempty"` // not there before the first
 
 	Crashes  List[Crash]   `json:"crashes"`  // the last MaxCrashes, newest first
@@ -65,15 +72,10 @@ type LastReload struct {
 	TookMS     int64  `json:"took_ms"`
 }
 
-// Wanted counts the workers that should be ready. One that was taken away keeps its row and
-// its totals, but nobody misses it.
-func (s Snapshot) Wanted() (n int) {
-	for i := range s.Workers {
-		if s.Workers[i].State != string(Cheap) {
-			n++
-		}
-	}
-	return n
+// Scalings counts how often the load changed the number of workers.
+type Scalings struct {
+	Up   uint64 `json:"up"`
+	Down uint64 `json:"down"`
 }
 
 // Socket is a listening socket.

@@ -106,25 +106,22 @@ func TestNoOtherPageMayReadIt(t *testing.T) {
 }
 
 func TestReadyMeansEveryWorker(t *testing.T) {
-	up, starting := stats.Worker{ID: 1, Accepting: 1, State: "ready"}, stats.Worker{ID: 2, State: "booting"}
-	away := stats.Worker{ID: 3, State: "cheap"}
 	for name, c := range map[string]struct {
-		state   string
-		ready   int
-		workers stats.List[stats.Worker]
-		status  int
-		says    string
+		state                string
+		ready, wanted, least int
+		status               int
+		says                 string
 	}{
-		"all accept":             {"serving", 1, stats.List[stats.Worker]{up}, 200, "serving: 1 of 1 workers accept requests\n"},
-		"one was taken away":     {"serving", 1, stats.List[stats.Worker]{up, away}, 200, "serving: 1 of 1 workers accept requests\n"},
-		"a reload beside them":   {"reloading", 1, stats.List[stats.Worker]{up}, 200, "reloading: 1 of 1 workers accept requests\n"},
-		"one is missing":         {"serving", 1, stats.List[stats.Worker]{up, starting}, 503, "serving: 1 of 2 workers accept requests\n"},
-		"not started yet":        {"starting", 0, nil, 503, "starting: 0 of 0 workers accept requests\n"},
-		"all accept, but not it": {"starting", 1, stats.List[stats.Worker]{up}, 503, "starting: 1 of 1 workers accept requests\n"},
-		"stopping":               {"stopping", 1, stats.List[stats.Worker]{up}, 503, "stopping: 1 of 1 workers accept requests\n"},
-		"nobody left":            {"serving", 0, stats.List[stats.Worker]{away}, 503, "serving: 0 of 0 workers accept requests\n"},
+		"all accept":             {"serving", 1, 1, 1, 200, "serving: 1 of 1 workers accept requests\n"},
+		"a reload beside them":   {"reloading", 1, 1, 1, 200, "reloading: 1 of 1 workers accept requests\n"},
+		"one is missing":         {"serving", 1, 2, 2, 503, "serving: 1 of 2 workers accept requests\n"},
+		"the load calls for one": {"serving", 1, 2, 1, 200, "serving: 1 of 2 workers accept requests\n"},
+		"not started yet":        {"starting", 0, 0, 0, 503, "starting: 0 of 0 workers accept requests\n"},
+		"all accept, but not it": {"starting", 1, 1, 1, 503, "starting: 1 of 1 workers accept requests\n"},
+		"stopping":               {"stopping", 1, 1, 1, 503, "stopping: 1 of 1 workers accept requests\n"},
+		"nobody left":            {"serving", 0, 0, 0, 503, "serving: 0 of 0 workers accept requests\n"},
 	} {
-		o := Options{Source: fixed{State: c.state, Ready: c.ready, Workers: c.workers}}
+		o := Options{Source: fixed{State: c.state, Ready: c.ready, Wanted: c.wanted, WantedLeast: c.least}}
 		if res, body := asked(t, o, http.MethodGet, "/readyz"); res.StatusCode != c.status || body != c.says {
 			t.Errorf("%s: %s, %q", name, res.Status, body)
 		}

@@ -34,14 +34,15 @@ func (p *pages) readyz(w http.ResponseWriter, _ *http.Request) {
 	if !ready(s) {
 		status = http.StatusServiceUnavailable
 	}
-	say(w, status, fmt.Sprintf("%s: %d of %d workers accept requests", s.State, s.Ready, s.Wanted()))
+	say(w, status, fmt.Sprintf("%s: %d of %d workers accept requests", s.State, s.Ready, s.Wanted))
 }
 
 // ready is true of a server that takes all the requests it was made for. A reload does not
-// change that: the old workers accept until the new ones do.
+// change that: the old workers accept until the new ones do. Nor does a load that calls for
+// more workers, or whoever sends requests would turn away from a server that grows.
 func ready(s stats.Snapshot) bool {
 	up := s.State == "serving" || s.State == "reloading"
-	return up && s.Ready > 0 && s.Ready >= s.Wanted()
+	return up && s.Ready > 0 && s.Ready >= s.WantedLeast
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -53,6 +53,7 @@ func sample() fixed {
 	return fixed{
 		Ostler: "0.1.0", Build: "a\"b\n", Generation: 4, Ready: 1, State: "serving", Imbalance: 125, StartedAt: 1500000000,
 		ListenQueue: 3, ListenQueueErrors: 8,
+		Wanted: 3, WantedLeast: 2, WantedMost: 6, Scalings: stats.Scalings{Up: 5, Down: 4},
 		Reloads:    stats.Reloads{OK: 3, Rejected: 2, RolledBack: 1},
 		LastReload: &stats.LastReload{OK: 0, Began: 1650000000, TookMS: 1500},
 		Sockets: stats.List[stats.Socket]{
