@@ -75,7 +75,7 @@ func makePlan(s statement) (master.Plan, error) {
 		return master.Plan{}, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	return master.Plan{
-		Build: s.Build, Workers: cfg.Processes, Threads: cfg.Slots(), Affinity: cfg.Affinity,
+		Build: s.Build, Workers: cfg.Processes, Scaling: scaling(cfg), Threads: cfg.Slots(), Affinity: cfg.Affinity,
 		Apps: s.Mounted, Sockets: sockets, Config: s.Raw,
 		Env: env, Dir: cfg.Chdir, Credential: cred,
 		StartTimeout: time.Duration(cfg.StartTimeout), Mercy: time.Duration(cfg.WorkerReloadMercy), Linger: idleLinger, LameDuck: time.Duration(cfg.LameDuck),
@@ -83,6 +83,20 @@ func makePlan(s statement) (master.Plan, error) {
 		MaxLifetime: time.Duration(cfg.MaxWorkerLifetime), MinLifetime: time.Duration(cfg.MinWorkerLifetime),
 		Probation: time.Duration(cfg.ReloadProbation), Surge: cfg.Surge(),
 	}, nil
+}
+
+// scaling is nothing without cheaper: the other keys have defaults.
+func scaling(cfg config.Config) master.Scaling {
+	if cfg.Cheaper == 0 {
+		return master.Scaling{}
+	}
+	return master.Scaling{
+		Least: cfg.Cheaper, Initial: max(cfg.Cheaper, cfg.CheaperInitial), Step: cfg.CheaperStep,
+		Backlog: cfg.CheaperAlgo == "backlog", Overload: cfg.CheaperOverload, Alert: cfg.CheaperBusynessBacklogAlert,
+		Max: cfg.CheaperBusynessMax, Min: cfg.CheaperBusynessMin,
+		Multiplier: cfg.CheaperBusynessMultiplier, Penalty: cfg.CheaperBusynessPenalty,
+		Idle: time.Duration(cfg.Idle),
+	}
 }
 
 // environment is this process's, then env-file, then [env]: the later wins.

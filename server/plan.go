@@ -155,10 +155,13 @@ func (s statement) print(w io.Writer) {
 	if c.Module == "" {
 		line("serve", "404 for everything else")
 	}
-	if c.Master {
-		line("workers", "%d processes x %d threads", c.Processes, c.Threads)
-	} else {
+	switch {
+	case !c.Master:
 		line("workers", "none: master = false serves %d threads in one process", c.Threads)
+	case c.Cheaper > 0:
+		line("workers", "%d to %d processes x %d threads, by %s", c.Cheaper, c.Processes, c.Threads, c.CheaperAlgo)
+	default:
+		line("workers", "%d processes x %d threads", c.Processes, c.Threads)
 	}
 	for _, sock := range c.Sockets {
 		line("socket", "%s %s", sock.Proto, sock.Address)

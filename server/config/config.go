@@ -98,6 +98,19 @@ type Config struct {
 
 	LameDuck Duration // 0: none
 
+	// Number of workers. Cheaper 0: always Processes.
+	Cheaper                     int
+	CheaperInitial              int // 0: Cheaper
+	CheaperStep                 int
+	CheaperAlgo                 string // "busyness" or "backlog"
+	CheaperOverload             int
+	CheaperBusynessMax          int // percent, as is Min
+	CheaperBusynessMin          int
+	CheaperBusynessMultiplier   int
+	CheaperBusynessPenalty      int
+	CheaperBusynessBacklogAlert int
+	Idle                        Duration // 0: never
+
 	// Reloads.
 	TouchReload     []string
 	ReloadProbation Duration // 0: none

@@ -48,6 +48,10 @@ func foreignKeys() []foreign {
 		{"tcp-nodelay so-keepalive", "not needed: always on"},
 
 		// It will not come; what does the job instead.
+		{"cheap die-on-idle cheaper-idle", "not available: with cheaper and idle the number of workers goes down, and one always stays to answer"},
+		{"cheaper-rss-limit-soft cheaper-rss-limit-hard", "not available: reload-on-rss bounds the memory of each worker, processes their number"},
+		{"cheaper-busyness-backlog-step", "not available: a queue adds as many workers as cheaper-step says"},
+		{"cheaper-busyness-backlog-multiplier cheaper-busyness-backlog-nonzero", "not available: workers that a queue added go like the others, when cheaper-busyness-multiplier cycles were calm"},
 		{"post-buffering post-buffering-bufsize", "not available: bodies are streamed to the handler; nginx buffers them in front of it"},
 		{"emperor emperor-* vassal* vassals-* imperial-*", "not available: run one server per file, with a systemd template unit"},
 		{"zerg zerg-*", "not available: change the number of workers with the signals TTIN and TTOU"},
@@ -74,6 +78,7 @@ func foreignKeys() []foreign {
 		{"mule-harakiri spooler-harakiri", "not available: run background work as a program of its own, and give it a time limit there"},
 		{"ini json yaml yml xml include inherit set if-* end-if for endfor print ignore-initial* vhost vhost-*", "not available: the file has no logic of its own; make it with a tool of your choice"},
 		{"snmp* rpc* signal* alarm* metric metric-* metrics-* enable-metrics", "not available: read stats or its /metrics"},
+		{"cheaper-busyness-verbose cheaper-algos-list", "not needed: each change of the number is logged with its reason; cheaper-algo is busyness or backlog"},
 		{"memory-report", "not needed: stats always have the memory of each worker"},
 	}
 }

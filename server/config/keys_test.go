@@ -168,6 +168,19 @@ func keyCases() []keyCase {
 		good("evil-reload-on-rss", `"1GiB"`, Size(1<<30), func(c Config) any { return c.EvilReloadOnRSS }), bad("evil-reload-on-rss", `true`, ""),
 		good("reload-on-exception", `true`, true, func(c Config) any { return c.ReloadOnException }), bad("reload-on-exception", `"yes"`, ""),
 		good("crash-dir", `"a"`, "/srv/app/a", func(c Config) any { return c.CrashDir }), bad("crash-dir", `7`, ""),
+		good("cheaper", `2`, 2, func(c Config) any { return c.Cheaper }), bad("cheaper", `0`, "too few"), bad("cheaper", `9`, "9 is more than there may be, processes is 8"),
+		good("cheaper-initial", `8`, 8, func(c Config) any { return c.CheaperInitial }), bad("cheaper-initial", `9`, "not from cheaper to processes, 2 to 8"),
+		bad("cheaper-initial", `1`, "1 is not from cheaper"), bad("cheaper-initial", `"2"`, "want a whole number"),
+		good("cheaper-step", `4`, 4, func(c Config) any { return c.CheaperStep }), bad("cheaper-step", `0`, "too few"),
+		good("cheaper-algo", `"backlog"`, "backlog", func(c Config) any { return c.CheaperAlgo }), bad("cheaper-algo", `"spare"`, "not one of busyness, backlog"),
+		good("cheaper-overload", `1`, 1, func(c Config) any { return c.CheaperOverload }), bad("cheaper-overload", `"3s"`, "want a whole number"),
+		good("cheaper-busyness-max", `80`, 80, func(c Config) any { return c.CheaperBusynessMax }), bad("cheaper-busyness-max", `25`, "25 percent is not more than cheaper-busyness-min, 25"),
+		bad("cheaper-busyness-max", `101`, "too many"), bad("cheaper-busyness-max", `0.5`, "whole number"),
+		good("cheaper-busyness-min", `0`, 0, func(c Config) any { return c.CheaperBusynessMin }), bad("cheaper-busyness-min", `50`, "50 percent is not less than cheaper-busyness-max, 50"),
+		good("cheaper-busyness-multiplier", `30`, 30, func(c Config) any { return c.CheaperBusynessMultiplier }), bad("cheaper-busyness-multiplier", `0`, "too few"),
+		good("cheaper-busyness-penalty", `0`, 0, func(c Config) any { return c.CheaperBusynessPenalty }), bad("cheaper-busyness-penalty", `-1`, "too few"),
+		good("cheaper-busyness-backlog-alert", `1`, 1, func(c Config) any { return c.CheaperBusynessBacklogAlert }), bad("cheaper-busyness-backlog-alert", `true`, "whole number"),
+		good("idle", `"10m"`, seconds(600), func(c Config) any { return c.Idle }), good("idle", `0`, Duration(0), func(c Config) any { return c.Idle }), bad("idle", `"never"`, "not a duration"),
 		good("reload-probation", `"5s"`, Duration(5*time.Second), func(c Config) any { return c.ReloadProbation }),
 		good("reload-probation", `0`, Duration(0), func(c Config) any { return c.ReloadProbation }),
 		good("reload-surge", `3`, 3, func(c Config) any { return c.Surge() }),
@@ -184,7 +197,14 @@ func base(key string) string {
 	if key == "http-socket" {
 		return ""
 	}
-	return "http-socket = \"127.0.0.1:1\"\n"
+	const socket = "http-socket = \"127.0.0.1:1\"\n"
+	if key == "idle" || strings.HasPrefix(key, "cheaper-") {
+		return socket + "processes = 8\ncheaper = 2\n"
+	}
+	if key == "cheaper" {
+		return socket + "processes = 8\n"
+	}
+	return socket
 }
 
 func TestEachKeyTakesWhatIsRightAndRefusesTheRest(t *testing.T) {

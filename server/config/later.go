@@ -10,14 +10,8 @@ type later struct {
 }
 
 func laterKeys() []later {
-	const (
-		fixed  = "set a fixed number with processes; the signals TTIN and TTOU add and remove a worker"
-		static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
-	)
+	const static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
 	return []later{
-		{"cheaper", fixed},
-		{"cheaper-*", fixed},
-		{"idle", fixed},
 		{"static-root", static},
 		{"static-url", static},
 		{"static-map", static},

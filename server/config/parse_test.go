@@ -18,14 +18,14 @@ threads = 0
 
 socket = "0.0.0.0:8000"
 start-timeout = "soon"
-cheaper-rss-limit-soft = 30
+max-queue = 30
 `
 	_, err := Parse("shop.toml", []byte(text))
 	const want = `shop.toml:2: proceses: unknown key (did you mean "processes"?)
 shop.toml:3: threads: 0 is too few, want 1 to 16384
 shop.toml:5: socket: 0.0.0.0:8000 can be reached from other machines: set allow-from to the proxies that may speak uwsgi, or listen on 127.0.0.1
 shop.toml:6: start-timeout: "soon" is not a duration such as "30s", "2m" or "500ms"
-shop.toml:7: lame-duck: not supported yet (meanwhile: take the machine out of the load balancer before stop)`
+shop.toml:7: max-queue: not supported yet (meanwhile: bound the wait with queue-timeout)`
 	if err == nil || err.Error() != want {
 		t.Fatalf("got\n%v\nwant\n%s", err, want)
 	}
@@ -157,7 +157,7 @@ func TestUnknownKeysGetAnAnswer(t *testing.T) {
 		"enable-threads": "about Python", "emperor": "one server per file", "die-on-term": "TERM always stops gracefully",
 		"need-app": "never starts", "strict": "always refused", "wsgi-file": "use module", "plugins": "no plugins",
 		"http": "use http-socket", "pythonpath": "another language", "static-expires": "serve files",
-		"cheaper-busyness-max": "not supported yet (meanwhile:", "cheaper": "not supported yet (meanwhile:",
+		"cheaper-idle": "with cheaper and idle", "die-on-idle": "one always stays", "cheaper-rss-limit-soft": "reload-on-rss bounds",
 	} {
 		_, err := parse(t, "socket = 'a'\n"+key+" = 1\n")
 		if err == nil || !strings.HasPrefix(err.Error(), "/srv/app/app.toml:2: "+key+": ") || !strings.Contains(err.Error(), want) {
@@ -219,6 +219,8 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
 		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
 		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), QueueOrder: "fifo", HarakiriGracefulTimeout: seconds(1), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
+		CheaperStep: 1, CheaperAlgo: "busyness", CheaperOverload: 3, CheaperBusynessMax: 50, CheaperBusynessMin: 25,
+		CheaperBusynessMultiplier: 10, CheaperBusynessPenalty: 2, CheaperBusynessBacklogAlert: 33,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

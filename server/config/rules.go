@@ -12,6 +12,7 @@ func (p *parser) rules(c *Config) {
 	p.evilIsWorse(c)
 	p.mountHarakiri(c)
 	p.queueIsOurs(c)
+	p.scales(c)
 	if !c.Master {
 		p.withoutMaster(c)
 	}
@@ -154,7 +155,7 @@ func (p *parser) withoutMaster(c *Config) {
 		p.conflict("processes", needsMaster)
 	}
 	for _, key := range []string{"daemonize", "touch-reload", "reload-probation", "reload-surge", "chain-reload", "max-requests", "max-worker-lifetime",
-		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "lame-duck", "crash-dir", "cpu-affinity", "uid", "gid"} {
+		"reload-on-rss", "evil-reload-on-rss", "reload-on-exception", "harakiri", "lame-duck", "crash-dir", "cpu-affinity", "cheaper", "uid", "gid"} {
 		if p.given(key) {
 			p.conflict(key, needsMaster)
 		}

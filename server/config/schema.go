@@ -48,6 +48,7 @@ func schema(c *Config) []section {
 	return []section{
 		{"What is served", served(c)},
 		{"Processes", processes(c)},
+		{"Number of workers", scaling(c)},
 		{"Sockets", listening(c)},
 		{"Limits and timeouts", limits(c)},
 		{"Overload", overload(c)},
