@@ -15,8 +15,8 @@ import (
 // printStatus is `status` for a person: the master in one line, then a line for
 // each worker.
 func printStatus(w io.Writer, s stats.Snapshot) error {
-	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready\n",
-		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted)
+	fmt.Fprintf(w, "%s: pid %d, generation %d, build %s, %d of %d workers ready%s\n",
+		s.State, s.PID, s.Generation, s.Build, s.Ready, s.Wanted, span(s))
 	if s.LastReload != nil {
 		fmt.Fprintln(w, lastReload(*s.LastReload))
 	}
@@ -40,6 +40,14 @@ func printStatus(w io.Writer, s stats.Snapshot) error {
 	printCrashes(w, s.Crashes)
 	printOverruns(w, s.Overruns)
 	return printApps(w, s)
+}
+
+// span says between which numbers of workers the load decides, if it does.
+func span(s stats.Snapshot) string {
+	if s.WantedLeast == s.WantedMost {
+		return ""
+	}
+	return fmt.Sprintf(" (%d to %d by load)", s.WantedLeast, s.WantedMost)
 }
 
 // printCrashes has a line for each crash, and the words of the last one.
