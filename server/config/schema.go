@@ -269,7 +269,7 @@ func life(c *Config) []option {
 			"Removes unix sockets, control socket and pidfile at the end, if they are still this server's own.",
 			"`vacuum`, default false", yesNo(&c.Vacuum)},
 		{"lame-duck", formDuration, `"0s"`, "0: a stop begins at once",
-			"How long the server goes on serving when it is stopped, while `/readyz` at the stats address says 503: a load balancer in front of several machines notices, and sends new clients elsewhere. A second stop does not wait. Give it as long as the balancer needs to look twice.",
+			"How long the server goes on serving when it is stopped, while `/readyz` at the stats address says 503: a load balancer in front of several machines notices, and sends new clients elsewhere. A second stop does not wait. Give it as long as the balancer needs to look twice. 0 is no wait.",
 			"none", duration(&c.LameDuck, 0)},
 		{"touch-reload", "path or array of paths", "", "",
 			"Files whose change (a newer time, a new file, a removal and return) reloads the server.",
