@@ -1,0 +1,70 @@
+package collect
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+)
+
+// output is a file as it is to be in the folder.
+type output struct {
+	name   string
+	from   *entry
+	text   []byte // instead of the source's content; nil: as it is
+	hashed bool
+}
+
+func (o output) size() int64 {
+	if o.text != nil {
+		return int64(len(o.text))
+	}
+	return o.from.size
+}
+
+func (o output) open() (io.ReadCloser, error) {
+	if o.text != nil {
+		return io.NopCloser(bytes.NewReader(o.text)), nil
+	}
+	return o.from.source.FS.Open(o.from.name)
+}
+
+func (o output) failed(err error) error {
+	return fmt.Errorf("%s of %s: %w", o.name, o.from.source.Name, err)
+}
+
+// original is the file on disk that the output would be a link to; nil if the source has
+// none, as an embedded file.
+func (o output) original() (*os.File, error) {
+	r, err := o.from.source.FS.Open(o.from.name)
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := r.(*os.File); ok {
+		return f, nil
+	}
+	return nil, r.Close()
+}
+
+// equal compares to the end.
+func equal(a, b io.Reader) (bool, error) {
+	x, y := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		n, errA := io.ReadFull(a, x)
+		m, errB := io.ReadFull(b, y)
+		if !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		if over(errA) && over(errB) {
+			return true, nil
+		}
+		if errA != nil && !over(errA) {
+			return false, errA
+		}
+		if errB != nil && !over(errB) {
+			return false, errB
+		}
+	}
+}
+
+func over(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }

@@ -1,0 +1,125 @@
+package static
+
+import (
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// File is an open file, and the answer to one request.
+type File struct {
+	*os.File
+	info  fs.FileInfo
+	name  string // in tree
+	tree  *tree  // nil: it has no siblings
+	moved string // where the client has to ask for it; "": here
+}
+
+// coding is a way to compress, and the end of a sibling's name.
+type coding struct{ name, ext string }
+
+// codings are in the order of how much smaller they make a text.
+func codings() [3]coding {
+	return [...]coding{{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}}
+}
+
+// ServeHTTP answers with the file, or the part of it that is asked for, and closes it.
+func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer f.Close()
+	h := w.Header()
+	if f.moved != "" {
+		h.Set("Location", (&url.URL{Path: f.moved, RawQuery: r.URL.RawQuery}).String())
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return
+	}
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", TypeOf(f.name))
+	}
+	h.Set("X-Content-Type-Options", "nosniff") // the name says what it is
+	if f.tree != nil && f.tree.Lasting != nil && f.tree.Lasting(f.name) {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	send := f
+	if f.tree != nil && Compressible(f.name) {
+		h.Add("Vary", "Accept-Encoding")
+		if s, how := f.sibling(r.Header["Accept-Encoding"]); s != nil {
+			defer s.Close()
+			send = s
+			h.Set("Content-Encoding", how)
+			s.announce(h, r)
+		}
+	}
+	h.Set("Etag", send.etag(h.Get("Content-Encoding")))
+	http.ServeContent(w, r, "", f.info.ModTime(), send.File)
+}
+
+// announce says how long the answer is. ServeContent leaves that to others when the content
+// is encoded, and without it a file is not sent by sendfile. If a precondition fails there is
+// no content.
+func (f *File) announce(h http.Header, r *http.Request) {
+	if r.Header.Get("If-Match") == "" && r.Header.Get("If-Unmodified-Since") == "" {
+		h.Set("Content-Length", strconv.FormatInt(f.info.Size(), 10))
+	}
+}
+
+// sibling finds the file in a coding that the client understands. One that is older than
+// the file is of what the file was before.
+func (f *File) sibling(accepted []string) (*File, string) {
+	if len(accepted) == 0 {
+		return nil, ""
+	}
+	for _, c := range codings() {
+		if !accepts(accepted, c.name) {
+			continue
+		}
+		s := f.tree.regular(f.name + c.ext)
+		if s == nil {
+			continue
+		}
+		if !s.info.ModTime().Before(f.info.ModTime()) {
+			return s, c.name
+		}
+		_ = s.Close()
+	}
+	return nil, ""
+}
+
+// accepts reads Accept-Encoding. A client that names a coding wants it unless it says q=0.
+func accepts(accepted []string, coding string) bool {
+	for _, line := range accepted {
+		for item := range strings.SplitSeq(line, ",") {
+			name, params, _ := strings.Cut(item, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), coding) {
+				continue
+			}
+			q, weighted := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
+			n, err := strconv.ParseFloat(q, 64)
+			return !weighted || err == nil && n > 0
+		}
+	}
+	return false
+}
+
+// etag tells contents apart by time and length, as nginx does, and to the nanosecond.
+func (f *File) etag(coding string) string {
+	tag := fmt.Sprintf("%x-%x", f.info.ModTime().UnixNano(), f.info.Size())
+	if coding != "" {
+		tag += "-" + coding
+	}
+	return `"` + tag + `"`
+}
+
+// TypeOf is the media type of a file by its name. Unlike http.ServeContent it does not look
+// into the content, which the owner of a file may not have written.
+func TypeOf(name string) string {
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
