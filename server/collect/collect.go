@@ -163,17 +163,21 @@ func (r *run) siblings(out output) error {
 	if !static.Compressible(out.name) {
 		return nil
 	}
+	of, err := r.stat(out.name)
+	if err != nil {
+		return out.failed(err)
+	}
 	for _, c := range codings() {
 		name := out.name + c.ext
-		if r.wanted[name] && !r.made[name] {
+		if r.wanted[name] {
 			continue
 		}
-		is, wrote, err := r.sibling(out, name, c)
+		is, wrote, err := r.sibling(out, of, c)
 		if err != nil {
 			return out.failed(err)
 		}
 		if is {
-			r.wanted[name], r.made[name] = true, true
+			r.wanted[name] = true
 		}
 		if wrote {
 			r.result.Compressed++

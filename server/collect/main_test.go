@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,7 +20,9 @@ const collectEnv = "OSTLER_TEST_COLLECT"
 
 func TestMain(m *testing.M) {
 	if from, to, ok := strings.Cut(os.Getenv(collectEnv), ":"); ok {
-		if _, err := Run(context.Background(), options(to, dir(from))); err != nil {
+		o := options(to, dir(from))
+		o.Hashed = true
+		if _, err := Run(context.Background(), o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -75,6 +78,9 @@ func tree(t *testing.T, root string, packed bool) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // another process is at work
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -88,6 +94,9 @@ func tree(t *testing.T, root string, packed bool) map[string]string {
 			return err
 		}
 		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		all[name] = string(text)
 		return err
 	})

@@ -67,7 +67,7 @@ func (n *naming) hashed(e *entry) (output, error) {
 	rewrite := rewriterFor(e.name)
 	var sum string
 	var err error
-	if rewrite == nil || e.size > maxText {
+	if rewrite == nil || e.info.Size() > maxText {
 		sum, err = sumOf(e)
 	} else {
 		sum, out.text, err = n.rewritten(e, rewrite)

@@ -19,7 +19,7 @@ func (o output) size() int64 {
 	if o.text != nil {
 		return int64(len(o.text))
 	}
-	return o.from.size
+	return o.from.info.Size()
 }
 
 func (o output) open() (io.ReadCloser, error) {
@@ -48,21 +48,19 @@ func (o output) original() (*os.File, error) {
 
 // equal compares to the end.
 func equal(a, b io.Reader) (bool, error) {
-	x, y := make([]byte, 32<<10), make([]byte, 32<<10)
+	var x, y [8 << 10]byte
 	for {
-		n, errA := io.ReadFull(a, x)
-		m, errB := io.ReadFull(b, y)
-		if !bytes.Equal(x[:n], y[:m]) {
-			return false, nil
-		}
-		if over(errA) && over(errB) {
-			return true, nil
-		}
-		if errA != nil && !over(errA) {
+		n, errA := io.ReadFull(a, x[:])
+		m, errB := io.ReadFull(b, y[:])
+		switch {
+		case errA != nil && !over(errA):
 			return false, errA
-		}
-		if errB != nil && !over(errB) {
+		case errB != nil && !over(errB):
 			return false, errB
+		case !bytes.Equal(x[:n], y[:m]):
+			return false, nil
+		case errA != nil: // and so errB: full buffers are equally long
+			return true, nil
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -57,14 +58,14 @@ func (s *squeezer) zstd(w io.Writer) (io.WriteCloser, error) {
 
 // sibling brings the compressed form of a file up to date. It belongs to the file as long as
 // their times are equal. is reports whether it is there in the end.
-func (r *run) sibling(out output, name string, c coding) (is, wrote bool, err error) {
+func (r *run) sibling(out output, of fs.FileInfo, c coding) (is, wrote bool, err error) {
+	name := out.name + c.ext
 	have, err := r.stat(name)
 	if err != nil {
 		return false, false, err
 	}
-	of, err := r.stat(out.name)
-	if err != nil || of == nil || out.size() < leastSize { // in a dry run it may not be there
-		return false, false, errors.Join(err, r.removeIf(have != nil, name))
+	if of == nil || out.size() < leastSize { // in a dry run the file may not be there
+		return false, false, r.removeIf(have != nil, name)
 	}
 	if have != nil && have.Mode().IsRegular() && have.ModTime().Equal(of.ModTime()) {
 		return true, false, nil

@@ -16,7 +16,7 @@ import (
 type entry struct {
 	name   string
 	source *Source
-	size   int64
+	info   fs.FileInfo
 }
 
 // survey lists the files of all sources by name. Two sources with a file of one name and
@@ -45,10 +45,11 @@ func survey(sources []Source, note func(string)) (map[string]*entry, error) {
 				note(fmt.Sprintf("%s: %s is skipped, it is not a file (%s)", s.Name, name, kind(d.Type())))
 				return nil
 			}
-			e, err := newEntry(s, name, d)
+			st, err := d.Info()
 			if err != nil {
 				return err
 			}
+			e := &entry{name: name, source: s, info: st}
 			if other := all[name]; other != nil {
 				collisions = append(collisions, collide(other, e))
 				return nil
@@ -64,14 +65,6 @@ func survey(sources []Source, note func(string)) (map[string]*entry, error) {
 		}
 	}
 	return all, errors.Join(append(collisions, foldersCollide(all)...)...)
-}
-
-func newEntry(s *Source, name string, d fs.DirEntry) (*entry, error) {
-	st, err := d.Info()
-	if err != nil {
-		return nil, err
-	}
-	return &entry{name: name, source: s, size: st.Size()}, nil
 }
 
 func kind(m fs.FileMode) string {
@@ -94,7 +87,7 @@ func collide(a, b *entry) error {
 }
 
 func sameContent(a, b *entry) (bool, error) {
-	if a.size != b.size {
+	if a.info.Size() != b.info.Size() {
 		return false, nil
 	}
 	x, err := a.source.FS.Open(a.name)

@@ -31,12 +31,11 @@ type target struct {
 
 	intended map[string]bool // what is about to be put there; nil: the manifest on disk says so already
 	folders  map[string]bool // that are there
-	made     map[string]bool // siblings of this run
 	temps    int
 }
 
 func openTarget(o Options) (*target, error) {
-	t := &target{umask: o.Umask, dry: o.DryRun, note: o.Note, folders: map[string]bool{".": true}, made: map[string]bool{}}
+	t := &target{umask: o.Umask, dry: o.DryRun, note: o.Note, folders: map[string]bool{".": true}}
 	if !t.dry {
 		if err := os.MkdirAll(o.Root, 0o777&^o.Umask); err != nil {
 			return nil, err
@@ -129,8 +128,8 @@ func (t *target) compare(out output) (same, linked bool, err error) {
 	case !st.Mode().IsRegular():
 		return false, false, nil
 	}
-	if linked, err = out.linkedTo(st); err != nil || linked || st.Size() != out.size() {
-		return linked, linked, err
+	if linked = os.SameFile(out.from.info, st); linked || st.Size() != out.size() {
+		return linked, linked, nil
 	}
 	have, err := t.root.Open(out.name)
 	if err != nil {
@@ -144,17 +143,6 @@ func (t *target) compare(out output) (same, linked bool, err error) {
 	defer want.Close()
 	same, err = equal(have, want)
 	return same, false, err
-}
-
-// linkedTo reports whether the file st is the source's own.
-func (o output) linkedTo(st fs.FileInfo) (bool, error) {
-	f, err := o.original()
-	if err != nil || f == nil {
-		return false, err
-	}
-	defer f.Close()
-	own, err := f.Stat()
-	return err == nil && os.SameFile(own, st), err
 }
 
 func (t *target) copy(out output) error {
