@@ -36,6 +36,16 @@ type Config struct {
 	Module string // the app at "/"; "" means the only registered app, or with Mounts none
 	Mounts []Mount
 
+	// Static files.
+	StaticRoot    string // what collectstatic fills, served at StaticURL; "" is none
+	StaticURL     string // "/static/", or an address elsewhere; never empty
+	StaticDirs    []string
+	StaticHashed  bool
+	StaticMaps    []Alias
+	CheckStatic   []string
+	StaticIndex   []string
+	AccelRedirect []Alias // locations of the front end, by what is behind them
+
 	// Processes.
 	Processes int
 	Threads   int

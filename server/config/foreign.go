@@ -33,6 +33,9 @@ func foreignKeys() []foreign {
 		{"stats-push carbon statsd", useKey + "stats and let Prometheus read it"},
 
 		// It is always so.
+		{"static-map2", useKey + "static-map, with the folder that the prefix stands for"},
+		{"static-gzip*", "not needed: a compressed sibling (.br, .zst, .gz) of a file always goes to clients that understand it"},
+		{"static-safe static-skip-ext", "not needed: only what is inside the folder is ever served, and nothing whose name begins with a dot"},
 		{"strict", "not needed: unknown keys are always refused"},
 		{"need-app", "not needed: a server without a working app never starts"},
 		{"die-on-term exit-on-reload", "not needed: TERM always stops gracefully, HUP reloads"},
@@ -62,7 +65,8 @@ func foreignKeys() []foreign {
 		{"route route-* error-route* final-route* response-route*", "not available: route and rewrite in the handler or in the web server in front"},
 		{"add-header rem-header collect-header", "not available: set headers in the handler or in the web server in front"},
 		{"error-page-*", "not available: the handler or the web server in front makes error pages"},
-		{"static-* offload-threads file-serve-mode", "not available: let the web server in front serve files"},
+		{"static-expires*", "not available: files whose names have a hash (static-hashed) are kept for ever, others are asked for again, which costs a 304"},
+		{"offload-threads file-serve-mode", "not available: the kernel sends files (sendfile), or the web server in front does"},
 		{"spooler* mule mules farm* cron cron2 unique-cron timer", "not available: run background work as a program of its own, with a systemd service or timer"},
 		{"attach-daemon* smart-attach-daemon* legion-attach-*", "not available: run other programs as systemd services"},
 		{"cache cache2 cache-* queue sharedarea locks", "not available: use a cache server, or memory within one worker"},

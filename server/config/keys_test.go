@@ -38,7 +38,9 @@ func networks(s ...string) (out []netip.Prefix) {
 	return out
 }
 
-func keyCases() []keyCase {
+func keyCases() []keyCase { return append(generalCases(), staticCases()...) }
+
+func generalCases() []keyCase {
 	sockets := func(c Config) any { return c.Sockets[1:] } // the first is the test's own
 	logTo := func(c Config) any { return c.LogTo }
 	long := strings.Repeat("x", 108)
@@ -192,10 +194,36 @@ func keyCases() []keyCase {
 	}
 }
 
+func staticCases() []keyCase {
+	url := func(c Config) any { return c.StaticURL }
+	maps := func(c Config) any { return c.StaticMaps }
+	return []keyCase{
+		good("static-root", `"www/static"`, "/srv/app/www/static", func(c Config) any { return c.StaticRoot }),
+		bad("static-root", `true`, "want a string"), bad("static-root", `"$HOME/x"`, "not expanded"),
+		good("static-url", `"/s"`, "/s/", url), good("static-url", `"/s/v1/"`, "/s/v1/", url), good("static-url", `"https://cdn.example/a"`, "https://cdn.example/a/", url),
+		bad("static-url", `"/"`, "the whole site would be files"), bad("static-url", `"static"`, "does not begin with a slash"), bad("static-url", `"//cdn/x"`, "want https://"),
+		bad("static-url", `"ftp://cdn/x"`, "want https://"), bad("static-url", `"/s?v=1"`, "neither a path"), bad("static-url", `"/a/../b"`, "dot segments"),
+		good("static-dirs", `["x", "/srv/y"]`, []string{"/srv/app/x", "/srv/y"}, func(c Config) any { return c.StaticDirs }),
+		bad("static-dirs", `7`, "want a string"),
+		good("static-hashed", `true`, true, func(c Config) any { return c.StaticHashed }), bad("static-hashed", `"yes"`, "true or false"),
+		good("static-map", `"/s/=www"`, []Alias{{"/s", "/srv/app/www"}}, maps), good("static-map", `["/=/x", "/f.ico=/y=z"]`, []Alias{{"", "/x"}, {"/f.ico", "/y=z"}}, maps),
+		bad("static-map", `"/s"`, `is not "/prefix=folder"`), bad("static-map", `"/s="`, `is not "/prefix=folder"`), bad("static-map", `"s=x"`, "does not begin with a slash"),
+		bad("static-map", `["/a=x", "/%61=y"]`, `static-map[1]: "/%61" is compared with the decoded path`), bad("static-map", `"/a=~/x"`, "not expanded"), bad("static-map", `[]`, "empty array"),
+		good("check-static", `"www"`, []string{"/srv/app/www"}, func(c Config) any { return c.CheckStatic }), bad("check-static", `["www", 1]`, "check-static[1]: want a string"),
+		good("static-index", `["index.html", "i.htm"]`, []string{"index.html", "i.htm"}, func(c Config) any { return c.StaticIndex }),
+		bad("static-index", `"a/b"`, "is not the name of a file"), bad("static-index", `".htaccess"`, "is not the name of a file"),
+		good("accel-redirect", `"/files=/srv/files"`, []Alias{{"/files", "/srv/files"}}, func(c Config) any { return c.AccelRedirect }),
+		bad("accel-redirect", `"/srv/files"`, `is not "/prefix=folder"`),
+	}
+}
+
 // base is a file that is complete, so that the key under test is the only question.
 func base(key string) string {
-	if key == "http-socket" {
+	switch key {
+	case "http-socket":
 		return ""
+	case "static-dirs", "static-hashed":
+		return "http-socket = \"127.0.0.1:1\"\nstatic-root = \"www\"\n"
 	}
 	const socket = "http-socket = \"127.0.0.1:1\"\n"
 	if key == "idle" || strings.HasPrefix(key, "cheaper-") {

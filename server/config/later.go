@@ -10,13 +10,7 @@ type later struct {
 }
 
 func laterKeys() []later {
-	const static = "let the web server in front serve the folder (nginx: location and alias), or http.FileServer in the handler"
 	return []later{
-		{"static-root", static},
-		{"static-url", static},
-		{"static-map", static},
-		{"static-dirs", static},
-		{"check-static", static},
 	}
 }
 

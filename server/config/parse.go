@@ -39,6 +39,7 @@ type parser struct {
 
 	listeners []listener
 	files     []file
+	public    []file // folders that everybody may read
 }
 
 // listener is an address of the file that something will be bound to.

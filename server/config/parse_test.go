@@ -127,6 +127,12 @@ func TestRulesBetweenKeys(t *testing.T) {
 		"log is the app's own program": {"socket = 'a'\nbinary = 'b'\nreq-logger = 'b'", []string{"3: req-logger: /srv/app/b is already the file of binary"}},
 		"logs share a file":            {"socket = 'a'\nlogto = 'b'\nreq-logger = 'b'\ndaemonize = 'b'", nil},
 		"the program is watched":       {"socket = 'a'\nbinary = 'b'\ntouch-reload = 'b'", nil},
+		"hashed names of nothing":      {"socket = 'a'\nstatic-hashed = true\nstatic-dirs = 'x'", []string{"2: static-hashed: needs static-root", "3: static-dirs: needs static-root"}},
+		"collected into itself":        {"socket = 'a'\nstatic-root = 'x/y'\nstatic-dirs = 'x'", []string{"3: static-dirs: /srv/app/x and static-root (/srv/app/x/y) are in each other"}},
+		"the configuration served":     {"socket = 'a'\ncheck-static = '.'", []string{"2: check-static: /srv/app has this configuration file in it"}},
+		"secrets served":               {"socket = 'a'\nenv-file = '/etc/x/env'\nstatic-map = ['/a=/etc/y', '/b=/etc/x']", []string{"3: static-map[1]: /etc/x has the file of env-file on line 2 in it"}},
+		"a log served":                 {"socket = 'a'\nlogto = 'www/log'\nstatic-root = 'www'", []string{"3: static-root: /srv/app/www has the file of logto on line 2"}},
+		"a neighbour of a secret":      {"socket = 'a'\nenv-file = '/etc/xy'\nstatic-map = '/b=/etc/x'", nil},
 		"uwsgi for everyone":           {"socket = ['127.1.2.3:80', '[::1]:80', '[::]:81']", []string{"1: socket[2]: [::]:81 can be reached from other machines"}},
 		"uwsgi for some":               {"socket = ':80'\nallow-from = '10.0.0.0/8'", nil},
 		"no master":                    {"socket = 'a'\nmaster = false\npidfile = 'p'\nprocesses = 1\nstats = 's'", nil},
@@ -156,7 +162,7 @@ func TestUnknownKeysGetAnAnswer(t *testing.T) {
 		"lazy-apps": "every worker always starts the app itself", "buffer-size": "64 KiB", "thunder-lock": "without a lock",
 		"enable-threads": "about Python", "emperor": "one server per file", "die-on-term": "TERM always stops gracefully",
 		"need-app": "never starts", "strict": "always refused", "wsgi-file": "use module", "plugins": "no plugins",
-		"http": "use http-socket", "pythonpath": "another language", "static-expires": "serve files",
+		"http": "use http-socket", "pythonpath": "another language", "static-expires": "static-hashed",
 		"cheaper-idle": "with cheaper and idle", "die-on-idle": "one always stays", "cheaper-rss-limit-soft": "reload-on-rss bounds",
 	} {
 		_, err := parse(t, "socket = 'a'\n"+key+" = 1\n")
@@ -216,7 +222,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 	want := Config{
 		File: "/srv/app/app.toml", Processes: min(runtime.GOMAXPROCS(0), 1024), Threads: 64, Master: true, Umask: 0o022, Vacuum: true,
 		Sockets: []Socket{unix("uwsgi", "/srv/app/a")}, Listen: 1024, ChmodSocket: 0o660, AllowFrom: networks("127.0.0.0/8", "::1/128"),
-		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined",
+		LogTo: "stderr", LogFormat: "text", LogLevel: "info", ReqLogger: "stderr", ReqFormat: "combined", StaticURL: "/static/",
 		WorkerReloadMercy: seconds(30), UpgradeMercy: seconds(10), StartTimeout: seconds(60), HeaderTimeout: seconds(10), SocketTimeout: seconds(60),
 		HTTPKeepalive: seconds(75), QueueTimeout: seconds(5), QueueOrder: "fifo", HarakiriGracefulTimeout: seconds(1), ReloadProbation: seconds(2), MinWorkerLifetime: seconds(10),
 		CheaperStep: 1, CheaperAlgo: "busyness", CheaperOverload: 3, CheaperBusynessMax: 50, CheaperBusynessMin: 25,

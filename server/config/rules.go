@@ -8,6 +8,8 @@ func (p *parser) rules(c *Config) {
 	p.haveOwnAddress()
 	p.haveOwnFile()
 	p.protectUwsgi()
+	p.serveNoSecrets()
+	p.collectApart(c)
 	p.chainOrSurge(c)
 	p.evilIsWorse(c)
 	p.mountHarakiri(c)

@@ -47,6 +47,7 @@ func isKey(name string) bool {
 func schema(c *Config) []section {
 	return []section{
 		{"What is served", served(c)},
+		{"Static files", staticFiles(c)},
 		{"Processes", processes(c)},
 		{"Number of workers", scaling(c)},
 		{"Sockets", listening(c)},
