@@ -10,6 +10,7 @@ module=github.com/seed17661985/ostler
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
 prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
 websocket=github.com/coder/websocket pprof=github.com/google/pprof
+compress=github.com/klauspost/compress
 model=github.com/prometheus/client_model protobuf=google.golang.org/protobuf
 
 # package | own packages it may import | third-party modules it may import
@@ -27,7 +28,10 @@ server/servertest| server server/uwsgi stats                                    
 server/proxyconf | server/config                                                   |
 server/forwarded |                                                                 |
 server/parking   | server/strict                                                   |
-server           | server/config server/forwarded server/parking server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model
+server/static    |                                                                 |
+server/static/attacks |                                                            |
+server/collect   | server/static                                                   | $compress
+server           | server/collect server/config server/forwarded server/parking server/static server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model
 server/config    |                                                                 | $toml
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
@@ -54,7 +58,8 @@ examples/metrics | server/servertest stats
 examples/bench   | server/servertest server/uwsgi
 server/frontends | server server/servertest server/uwsgi
 examples/chat    | server/servertest stats
-server           | server/servertest server/strict/malformed
+server           | server/servertest server/static/attacks server/strict/malformed
+server/static    | server/static/attacks
 server/parking   | worker/pool stats/scoreboard
 server/strict    | server/strict/malformed
 server/uwsgi     | worker/accept

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ type App struct {
 	// text reaches the operator. A handler that is also an io.Closer is closed
 	// after the drain. Required.
 	New func(ctx context.Context) (http.Handler, error)
+
+	// Static are the app's static files, for collectstatic: embedded (fs.Sub of an
+	// embed.FS) or in a folder (os.DirFS). All apps share one tree, so a folder named like
+	// the app keeps their names apart. Nil means that it has none.
+	Static fs.FS
 
 	// Gatherer is the registry of the app's metrics. The stats address shows them
 	// at /metrics, summed over all workers. Nil means prometheus.DefaultGatherer;

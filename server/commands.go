@@ -25,7 +25,7 @@ func command(name string, apps []App) *cli.App {
 		}
 		return err
 	}
-	app.Commands = append([]*cli.Command{checkCommand(apps), planCommand(apps)}, Commands()...)
+	app.Commands = append([]*cli.Command{checkCommand(apps), planCommand(apps), collectCommand(apps)}, Commands()...)
 	return app
 }
 

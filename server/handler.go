@@ -36,6 +36,8 @@ type protocols struct {
 	cfg   config.Config
 	log   hclog.Logger
 	certs certificates
+
+	assets *assets // nil: none
 }
 
 // newServer is worker.Service.NewServer.
@@ -59,6 +61,7 @@ func (p protocols) httpServer(h http.Handler, requests *pool.Pool) *httpServer {
 		ReadHeaderTimeout: time.Duration(p.cfg.HeaderTimeout),
 		IdleTimeout:       time.Duration(p.cfg.HTTPKeepalive),
 		MaxHeaderBytes:    maxHead,
+		BaseContext:       p.assets.base(),
 		ConnContext:       requests.ConnContext,
 		ConnState:         requests.ConnState,
 		ErrorLog:          log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn}),
@@ -77,7 +80,7 @@ func (p protocols) uwsgiServer(h http.Handler, requests *pool.Pool) *uwsgi.Serve
 		WriteTimeout:  time.Duration(p.cfg.SocketTimeout),
 		AllowFrom:     allowFrom(p.cfg.AllowFrom),
 		OnRefuse:      requests.Refused,
-		ConnContext:   requests.ConnContext,
+		ConnContext:   p.assets.connContext(requests.ConnContext),
 		ErrorLog:      p.log.Named("uwsgi").Warn,
 	}
 }

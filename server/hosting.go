@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed17661985/ostler/server/config"
+	"github.com/seed17661985/ostler/server/static"
 	"github.com/seed17661985/ostler/server/uwsgi"
 	"github.com/seed17661985/ostler/stats"
 	"github.com/seed17661985/ostler/stats/scoreboard"
@@ -53,7 +54,9 @@ func appsOf(cfg config.Config) []stats.App {
 
 // hosted is the apps of one worker.
 type hosted struct {
-	handler *mounts
+	handler http.Handler // of all requests
+	apps    *mounts
+	files   *static.Files   // nil: there are none
 	startup []time.Duration // of each of appsOf
 	built   []builtApp      // in the order in which they were built
 }
@@ -67,12 +70,12 @@ type builtApp struct {
 // host builds every app that cfg names, once each, wherever and how often it is
 // mounted. One that cannot be built is the end of all: a worker serves everything
 // or nothing.
-func host(ctx context.Context, apps []App, cfg config.Config) (*hosted, error) {
+func host(ctx context.Context, apps []App, cfg config.Config, a *assets) (*hosted, error) {
 	h := &hosted{}
 	var root http.Handler
 	var list []mount
 	for n, place := range appsOf(cfg) {
-		b, err := h.build(ctx, apps, place.Name)
+		b, err := h.build(a.with(ctx), apps, place.Name)
 		if err != nil {
 			return nil, errors.Join(err, h.close())
 		}
@@ -84,7 +87,11 @@ func host(ctx context.Context, apps []App, cfg config.Config) (*hosted, error) {
 			list = append(list, mount{path: place.Mountpoint, app: n, handler: handler})
 		}
 	}
-	h.handler = newMounts(root, 0, list)
+	h.apps = newMounts(root, 0, list)
+	h.handler = h.apps
+	if err := h.withFiles(cfg, a); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
 	return h, nil
 }
 
@@ -101,12 +108,12 @@ func limitsOf(cfg config.Config, mountpoint string) pool.Limits {
 
 // appOf says whose a request is that never got to its app.
 func (h *hosted) appOf(r *http.Request) int {
-	at, _, _ := h.handler.find(uwsgi.ScriptName(r), r.URL.Path)
+	at, _, _ := h.apps.find(uwsgi.ScriptName(r), r.URL.Path)
 	switch {
 	case at != nil:
 		return at.app
-	case h.handler.root != nil:
-		return h.handler.home
+	case h.apps.root != nil:
+		return h.apps.home
 	}
 	return scoreboard.NoApp
 }
@@ -147,7 +154,7 @@ func callNew(ctx context.Context, app App) (h http.Handler, err error) {
 // close closes the apps that can be closed, the last one first: an app may use
 // what an earlier one has opened.
 func (h *hosted) close() error {
-	var errs []error
+	errs := []error{h.closeFiles()}
 	for _, b := range slices.Backward(h.built) {
 		if c, ok := b.handler.(io.Closer); ok {
 			if err := c.Close(); err != nil {

@@ -38,7 +38,7 @@ func TestHostBuildsOnceAndClosesBackwards(t *testing.T) {
 	empty := App{Name: "empty", New: func(context.Context) (http.Handler, error) { return nil, nil }}
 	apps := []App{app("a", nil), app("b", nil), broken, panicking, empty}
 
-	h, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: "b"}, {Path: "/c", Module: "a"}}})
+	h, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: "b"}, {Path: "/c", Module: "a"}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestHostBuildsOnceAndClosesBackwards(t *testing.T) {
 
 	for name, want := range map[string]string{"broken": `app "broken": no database`, "panicking": `app "panicking": panic: on fire`, "empty": `app "empty": neither a handler`} {
 		order = nil
-		_, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: name}, {Path: "/c", Module: "b"}}})
+		_, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: name}, {Path: "/c", Module: "b"}}}, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}

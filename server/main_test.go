@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { servertest.Main(m, apps()...) }
 func apps() []server.App {
 	return append(webApps(), []server.App{
 		counting(),
+		pageApp(),
 		server.Handler("echo", http.HandlerFunc(echo)),
 		server.Handler("service", http.HandlerFunc(service)),
 		server.Handler("share", http.HandlerFunc(share)),

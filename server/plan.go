@@ -77,7 +77,7 @@ func state(apps []App, path string) (statement, error) {
 	if err := resolveApps(apps, &cfg); err != nil {
 		return statement{}, &usageError{err}
 	}
-	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Legacy: legacyVersion, Build: buildID(), Mounted: appsOf(cfg), Config: cfg}
+	s := statement{Contract: control.Version, Layout: scoreboard.LayoutVersion, Legacy: legacyVersion, Build: buildID(), Mounted: countedOf(cfg), Config: cfg}
 	for _, a := range apps {
 		s.Apps = append(s.Apps, a.Name)
 	}
@@ -149,8 +149,11 @@ func (s statement) print(w io.Writer) {
 	line("config", "%s", orDefault(c.File, "embedded default (no --config)"))
 	line("build", "%s (worker contract %d.%d)", s.Build, s.Contract, s.Layout)
 	line("apps", "%s", strings.Join(s.Apps, ", "))
-	for _, m := range s.Mounted {
+	for _, m := range appsOf(c) {
 		line("serve", "%s at %s", m.Name, orDefault(m.Mountpoint, "/"))
+	}
+	for _, p := range staticPlaces(c) {
+		line("serve", "files of %s at %s", p.Path, orDefault(p.Prefix, "/"))
 	}
 	if c.Module == "" {
 		line("serve", "404 for everything else")

@@ -31,7 +31,7 @@ func runSingle(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	page, file, err := scoreboard.Create(cfg.Slots(), len(appsOf(cfg)))
+	page, file, err := scoreboard.Create(cfg.Slots(), len(countedOf(cfg)))
 	if err != nil {
 		return errors.Join(err, st.close())
 	}
@@ -159,7 +159,7 @@ func (s *single) tellSystemd(stop context.Context) {
 
 // fillApps is what the master does for the workers it has had.
 func (s *single) fillApps(w *stats.Worker, counts []stats.AppCounters) {
-	apps := appsOf(s.cfg)
+	apps := countedOf(s.cfg)
 	rows := make([]stats.AppStats, len(apps))
 	for n, a := range apps {
 		rows[n] = stats.AppStats{Module: a.Name, Mountpoint: a.Mountpoint, StartupTime: int64(s.page.Startup(n).Seconds()), Chdir: s.cfg.Chdir}

@@ -81,7 +81,11 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 	if err != nil {
 		return worker.Service{}, err
 	}
-	h, err := host(ctx, apps, cfg)
+	a, err := loadAssets(cfg)
+	if err != nil {
+		return worker.Service{}, errors.Join(err, logs.close())
+	}
+	h, err := host(ctx, apps, cfg, a)
 	if err != nil {
 		return worker.Service{}, errors.Join(err, logs.close())
 	}
@@ -98,7 +102,7 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 	}
 	return worker.Service{
 		Handler:     h.handler,
-		NewServer:   protocols{cfg: cfg, log: log, certs: certs}.newServer,
+		NewServer:   protocols{cfg: cfg, log: log, certs: certs, assets: a}.newServer,
 		Pool:        requests,
 		Startup:     h.startup,
 		MaxRequests: uint64(cfg.MaxRequests), ReloadOnException: cfg.ReloadOnException,

@@ -8,6 +8,7 @@ import (
 // Counters is what a process, a slot or a worker has done so far. Each only grows.
 type Counters struct {
 	Requests    uint64
+	Static      uint64 // of Requests, answered with a file by the server itself
 	Exceptions  uint64 // handlers that panicked
 	ReadErrors  uint64
 	WriteErrors uint64
@@ -43,6 +44,7 @@ func (r Runtime) Add(o Runtime) Runtime {
 // Add sums field by field.
 func (c Counters) Add(o Counters) Counters {
 	c.Requests += o.Requests
+	c.Static += o.Static
 	c.Exceptions += o.Exceptions
 	c.ReadErrors += o.ReadErrors
 	c.WriteErrors += o.WriteErrors

@@ -46,7 +46,7 @@ func status(pid, inflight int) Status {
 func coreList(rows []Counters, inflight []InFlight) []Core {
 	cores := make([]Core, len(rows))
 	for i, row := range rows {
-		cores[i] = Core{ID: i, Requests: row.Requests, WriteErrors: row.WriteErrors, ReadErrors: row.ReadErrors}
+		cores[i] = Core{ID: i, Requests: row.Requests, StaticRequests: row.Static, WriteErrors: row.WriteErrors, ReadErrors: row.ReadErrors}
 	}
 	for _, r := range inflight {
 		if r.Slot >= 0 && r.Slot < len(cores) {

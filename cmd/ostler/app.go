@@ -13,7 +13,7 @@ import (
 func run(ctx context.Context, args []string) int {
 	app := &cli.App{
 		Name: "ostler", HelpName: "ostler", Usage: "the application server for Go handlers",
-		Commands:        append([]*cli.Command{runCommand(), checkCommand(), nginxCommand(), proxyCommand(), versionCommand()}, server.Commands()...),
+		Commands:        append([]*cli.Command{runCommand(), checkCommand(), collectCommand(), nginxCommand(), proxyCommand(), versionCommand()}, server.Commands()...),
 		Action:          noCommand,
 		HideHelpCommand: true, HideVersion: true,
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -29,11 +29,11 @@ func noCommand(c *cli.Context) error {
 	return cli.ShowAppHelp(c)
 }
 
-// command is a sub-command that takes a configuration file and nothing else.
-func command(name, usage string, action func(ctx context.Context, path string) error) *cli.Command {
+// command is a sub-command that takes a configuration file and perhaps further flags.
+func command(name, usage string, action func(c *cli.Context, path string) error, flags ...cli.Flag) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, HideHelpCommand: true,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "TOML `FILE`; without it an embedded default"}},
+		Flags: append([]cli.Flag{&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "TOML `FILE`; without it an embedded default"}}, flags...),
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
 			return server.UsageError(fmt.Errorf("%w: see ostler %s --help", err, name))
 		},
@@ -41,7 +41,7 @@ func command(name, usage string, action func(ctx context.Context, path string) e
 			if c.Args().Present() {
 				return server.UsageError(fmt.Errorf("%s takes no argument %q: see ostler %s --help", name, c.Args().First(), name))
 			}
-			return action(c.Context, c.String("config"))
+			return action(c, c.String("config"))
 		},
 	}
 }

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
-
 	"github.com/urfave/cli/v2"
 )
 
 // checkCommand asks the program that the file names: only that program knows
 // its own schema and apps.
 func checkCommand() *cli.Command {
-	return command("check", "check a configuration file with the program it names", func(ctx context.Context, path string) error {
-		return handOver(ctx, path, "check")
+	return command("check", "check a configuration file with the program it names", func(c *cli.Context, path string) error {
+		return handOver(c.Context, path, "check")
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -33,9 +34,11 @@ func TestMain(m *testing.M) {
 
 // shop is a program as a user would write it, for binary = "shop".
 func shop() server.App {
-	return server.Handler("shop", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	app := server.Handler("shop", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "welcome to the shop\n")
 	}))
+	app.Static = fstest.MapFS{"shop/shop.css": {Data: []byte("body {}\n"), Mode: 0o644}}
+	return app
 }
 
 // Each script is a page of the manual: what an operator types and what comes

@@ -15,8 +15,8 @@ import (
 // process trees, signals and exit codes are that program's own. A file without
 // binary hosts the demo app.
 func runCommand() *cli.Command {
-	return command("run", "run the program named by binary = \"...\" in the file, or a demo app", func(ctx context.Context, path string) error {
-		return handOver(ctx, path)
+	return command("run", "run the program named by binary = \"...\" in the file, or a demo app", func(c *cli.Context, path string) error {
+		return handOver(c.Context, path)
 	})
 }
 
@@ -27,7 +27,7 @@ func handOver(ctx context.Context, path string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	if binary == "" && module != "" && module != demo().Name {
+	if binary == "" && needsModule(args) && module != "" && module != demo().Name {
 		return server.UsageError(fmt.Errorf("%s: module %q is not in ostler: name the program that has it with binary = \"...\", or start that program", path, module))
 	}
 	if path != "" {
@@ -39,6 +39,10 @@ func handOver(ctx context.Context, path string, args ...string) error {
 	err = syscall.Exec(binary, append([]string{binary}, args...), os.Environ())
 	return fmt.Errorf("%s: run binary %s: %w", path, binary, err)
 }
+
+// needsModule: whose files are collected does not depend on which app is served, and
+// static-dirs are collected without any.
+func needsModule(args []string) bool { return len(args) == 0 || args[0] != collectName }
 
 // peek reads the keys that this command needs. Everything else in the file is
 // judged by the program it belongs to.

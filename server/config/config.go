@@ -25,6 +25,9 @@ import (
 // message, and so that a Config fits the frame that carries it to a worker.
 const maxFile = 256 << 10
 
+// DefaultStaticURL is the default of static-url.
+const DefaultStaticURL = "/static/"
+
 // Config is the whole configuration of one server, checked and with defaults filled in.
 // Durations, sizes and modes are of this package's types because those print and parse
 // themselves as the file writes them.

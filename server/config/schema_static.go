@@ -1,11 +1,13 @@
 package config
 
+import "strconv"
+
 func staticFiles(c *Config) []option {
 	return []option{
 		{"static-root", formPath, "", "",
 			"Folder that `collectstatic` fills with the static files of all apps and of `static-dirs`. It is served at `static-url`, by the web server in front or, where that does not do it, by the workers. Workers open it when they start, so it has to be there: collect first.",
 			"none; Django's `STATIC_ROOT`", servedFolder(&c.StaticRoot)},
-		{"static-url", `path such as "/static/", or address such as "https://cdn.example/static/"`, `"/static/"`, "",
+		{"static-url", `path such as "/static/", or address such as "https://cdn.example/static/"`, strconv.Quote(DefaultStaticURL), "",
 			"Where clients find what is in `static-root`, for `server.StaticURL`. If it is a path, the workers serve it.",
 			"none; Django's `STATIC_URL`", staticURL(&c.StaticURL)},
 		{"static-dirs", "path or array of paths", "", "",
@@ -24,7 +26,7 @@ func staticFiles(c *Config) []option {
 			"Files that are served for their folder, the first that is there. Folders are never listed.",
 			"`static-index`", fileNames(&c.StaticIndex)},
 		{"accel-redirect", formAlias, "", "`server.SendFile` sends the file itself",
-			"Internal locations of the nginx in front and the folders behind them: a file there that a handler sends with `server.SendFile` is left to nginx (X-Accel-Redirect). For requests over `socket`, and over `http-socket` from `trusted-proxies`. nginx needs `location /prefix/ { internal; alias folder/; }`.",
+			"Internal locations of the nginx in front and the folders behind them: a file there that a handler sends with `server.SendFile` is left to nginx (X-Accel-Redirect). For requests over `socket`, and over `http-socket` from one of `trusted-proxies` that sends X-Forwarded-Proto. nginx needs `location /prefix/ { internal; alias folder/; }`.",
 			"none", aliases(&c.AccelRedirect, false)},
 	}
 }

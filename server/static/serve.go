@@ -42,9 +42,7 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", TypeOf(f.name))
 	}
 	h.Set("X-Content-Type-Options", "nosniff") // the name says what it is
-	if f.tree != nil && f.tree.Lasting != nil && f.tree.Lasting(f.name) {
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
+	h.Set("Cache-Control", f.caching())
 	send := f
 	if f.tree != nil && Compressible(f.name) {
 		h.Add("Vary", "Accept-Encoding")
@@ -57,6 +55,15 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Etag", send.etag(h.Get("Content-Encoding")))
 	http.ServeContent(w, r, "", f.info.ModTime(), send.File)
+}
+
+// caching: what may change is asked for again each time, which costs a 304, and nobody sees the
+// page of today with the style sheet of yesterday.
+func (f *File) caching() string {
+	if f.tree != nil && f.tree.Lasting != nil && f.tree.Lasting(f.name) {
+		return "public, max-age=31536000, immutable"
+	}
+	return "no-cache"
 }
 
 // announce says how long the answer is. ServeContent leaves that to others when the content

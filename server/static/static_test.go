@@ -99,6 +99,13 @@ func TestNoAttackFindsAFile(t *testing.T) {
 	if n < 80 {
 		t.Errorf("%d attacks, want 40 for each prefix", n)
 	}
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/app.css", nil)
+	r.Header.Set("Accept-Encoding", "gzip, zstd")
+	f.Find(r, "").ServeHTTP(rec, r)
+	if got := rec.Body.String(); got != "body {}" || rec.Header().Get("Content-Encoding") != "" {
+		t.Errorf("a sibling that leads out of the folder is sent: %q", got)
+	}
 	for _, target := range []string{"/static/app.css", "/static/sub/page.html", "/static/link-in", "/app.css", "/static/sub%2Fpage.html"} {
 		found := f.Find(&http.Request{Method: "GET", URL: attacks.URL(target)}, "")
 		if found == nil {
@@ -284,7 +291,7 @@ func TestOnlyHashedNamesLast(t *testing.T) {
 	if got := ask(h, "/"+hashed).Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 		t.Errorf("Cache-Control of a hashed name: %q", got)
 	}
-	if got := ask(h, "/css/app.css").Header.Get("Cache-Control"); got != "" {
+	if got := ask(h, "/css/app.css").Header.Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("Cache-Control of a plain name: %q", got)
 	}
 }

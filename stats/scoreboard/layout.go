@@ -13,7 +13,9 @@ import (
 const magic uint64 = 0x627372656c74736f
 
 // LayoutVersion is part of the contract between a master and its workers: they share the
-// page only if it is the same. It is raised by every change below, and by a change of the latency bounds.
+// page only if it is the same. It is raised by every change below, and by a change of the latency
+// bounds. A counter that takes the place of padding is no such change: who does not know it
+// leaves it at zero, or does not read it.
 const LayoutVersion = 6
 
 // maxSlots bounds what is mapped because of a number somebody else wrote.
@@ -80,6 +82,7 @@ type counters struct {
 	writeErrors atomic.Uint64
 	rx          atomic.Uint64
 	tx          atomic.Uint64
+	static      atomic.Uint64 // came when the version was in use already
 }
 
 // inflight is guarded by seq; see Slot.Begin.

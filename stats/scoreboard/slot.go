@@ -59,8 +59,19 @@ func (s *Slot) Begin(id uint64, start time.Time, method, path, peer string) {
 // 0 is an answer that was never begun.
 func (s *Slot) End(app, status int, took time.Duration) {
 	took = max(took, 0) // the clock may have been a wall clock
-	s.tally(app).add(status, took)
 	average(&s.page.head.average, took)
+	s.end(app, status, took)
+}
+
+// EndStatic is End of a request that was answered with a file. The average is about what the
+// applications do.
+func (s *Slot) EndStatic(app, status int, took time.Duration) {
+	s.add(&s.row.static, 1)
+	s.end(app, status, max(took, 0))
+}
+
+func (s *Slot) end(app, status int, took time.Duration) {
+	s.tally(app).add(status, took)
 	f := &s.row.inflight
 	f.seq.Store((f.seq.Load() + phaseMask) &^ phaseMask)
 	runtime.KeepAlive(s.page)
@@ -103,6 +114,7 @@ func (s *Slot) counters(apps []stats.AppCounters) stats.Counters {
 		WriteErrors: c.writeErrors.Load(),
 		Rx:          c.rx.Load(),
 		Tx:          c.tx.Load(),
+		Static:      c.static.Load(),
 	}
 	for app := range s.tallies {
 		if done := s.tallies[app].read(); done.Busy > 0 || done.Exceptions > 0 {

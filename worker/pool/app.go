@@ -16,6 +16,14 @@ func Charge(w http.ResponseWriter, app int) {
 	}
 }
 
+// Static is Charge for a request that the server itself answers with a file: it also counts as
+// a static one.
+func Static(w http.ResponseWriter, app int) {
+	if res := responseOf(w); res != nil {
+		res.app, res.static = app, true
+	}
+}
+
 // BodyRefused counts that the body of the request behind w, which is as for Charge, is over
 // a limit. The request itself is counted when it ends, as any other.
 func BodyRefused(w http.ResponseWriter) {

@@ -42,9 +42,11 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 			http.Error(w, "too long", http.StatusRequestEntityTooLarge)
 		case "/no-such-app":
 			Charge(w, 7)
+		case "/file":
+			Static(wrapped{w}, 0)
 		}
 	})
-	for _, path := range []string{"/first", "/wrapped", "/panic", "/nobody", "/no-such-app", "/first", "/too-long"} {
+	for _, path := range []string{"/first", "/wrapped", "/panic", "/nobody", "/no-such-app", "/first", "/file", "/too-long"} {
 		if _, _, err := dial(t, ln.Addr()).do("GET", path, ""); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -56,7 +58,7 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 		t.Error(err)
 	}
 	want := []stats.AppCounters{
-		{Requests: 3, Status: [6]uint64{2: 2, 4: 1}, Rejects: stats.Rejects{scoreboard.RejectLimitPost - 1: 1}},
+		{Requests: 4, Status: [6]uint64{2: 3, 4: 1}, Rejects: stats.Rejects{scoreboard.RejectLimitPost - 1: 1}},
 		{Requests: 3, Exceptions: 2, Status: [6]uint64{1: 1, 2: 1, 5: 1}},
 		{Requests: 2, Status: [6]uint64{2: 2}},
 	}
@@ -67,9 +69,13 @@ func TestARequestIsChargedToItsApp(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
+	if total := p.opts.Page.Totals(); total.Static != 1 {
+		t.Errorf("%d static requests, want 1", total.Static)
+	}
 }
 
 func TestChargeLeavesOtherWritersAlone(t *testing.T) {
 	BodyRefused(wrapped{httptest.NewRecorder()})
+	Static(wrapped{httptest.NewRecorder()}, 0)
 	Charge(wrapped{httptest.NewRecorder()}, 0) // no panic, no endless search
 }

@@ -29,6 +29,7 @@ type response struct {
 	began    time.Time // when it got its slot
 	holds    bool      // the slot is not given back yet
 	returned bool      // the handler came to its end
+	static   bool      // see Static
 
 	status      int // 0: the head is not written
 	bytes       int64
@@ -125,7 +126,11 @@ func (w *response) release() {
 	if w.timed != nil && !w.timed.count() {
 		return // the process ends, and did not wait for us
 	}
-	w.pool.rows[w.slot].End(w.app, w.status, time.Since(w.began))
+	if took := time.Since(w.began); w.static {
+		w.pool.rows[w.slot].EndStatic(w.app, w.status, took)
+	} else {
+		w.pool.rows[w.slot].End(w.app, w.status, took)
+	}
 	w.pool.admission.release(w.slot)
 }
 

@@ -15,7 +15,7 @@ const Secret = "the ostler's own strongbox"
 // it is not.
 func Plant(dir string) error {
 	files := map[string]string{
-		"root/app.css": "body {}", "root/sub/page.html": "<p>page", "root/app.css.gz": "packed",
+		"root/app.css": "body {}", "root/sub/page.html": "<p>page",
 		"root/.hidden": Secret, "root/.git/config": Secret, "root/sub/.env": Secret, "root/.ostler-static.json": "{}",
 		"secret": Secret, "root-secret/secret": Secret, "rootsecret": Secret,
 	}
@@ -31,7 +31,7 @@ func Plant(dir string) error {
 	links := map[string]string{
 		"link-out": "../secret", "dir-out": "..", "abs-out": filepath.Join(dir, "secret"), "etc": "/etc", "roundabout": "sub/../../secret",
 		"neighbour": "../root-secret", "loop": "loop", "link-in": "app.css", "dangling": "../nothing",
-		"out.css": "../secret", "out.css.gz": "../secret",
+		"out.css": "../secret", "app.css.gz": "../secret", "app.css.zst": filepath.Join(dir, "secret"),
 	}
 	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(dir, "root", name)); err != nil {
