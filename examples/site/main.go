@@ -14,10 +14,10 @@ import (
 )
 
 func main() {
-	server.Main(server.App{Name: "site", New: open})
+	server.Main(server.App{Name: "site", New: open, Static: staticFiles()})
 }
 
 // open builds the site in the worker's directory, which the chdir key chose.
-func open(context.Context) (http.Handler, error) {
-	return newSite("guestbook.jsonl")
+func open(ctx context.Context) (http.Handler, error) {
+	return newSite(ctx, "guestbook.jsonl")
 }

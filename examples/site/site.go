@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/seed17661985/ostler/server"
 )
 
 //go:embed templates static
@@ -39,8 +43,19 @@ type form struct {
 	MaxMessage int
 }
 
-func newSite(bookPath string) (*site, error) {
-	pages, err := template.ParseFS(files, "templates/*.html")
+// staticFiles is what `site collectstatic` collects, and what the pages ask for by name.
+func staticFiles() fs.FS {
+	sub, err := fs.Sub(files, "static")
+	if err != nil {
+		panic(err) // the name is not one: a mistake in this program
+	}
+	return sub
+}
+
+func newSite(ctx context.Context, bookPath string) (*site, error) {
+	// With static-hashed these are names that browsers keep for ever.
+	address := template.FuncMap{"static": func(name string) string { return server.StaticURL(ctx, name) }}
+	pages, err := template.New("").Funcs(address).ParseFS(files, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +74,8 @@ func newSite(bookPath string) (*site, error) {
 	s.HandleFunc("GET /download", download)
 	s.HandleFunc("GET /slow", slow)
 	s.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic("somebody asked for /panic") })
-	// nginx serves these; without nginx the worker does, so that the first look has its colours.
+	// nginx or, with static-root, the server answers these before they come here. Without
+	// either the first look has its colours all the same.
 	s.Handle("GET /static/", http.FileServerFS(files))
 	s.HandleFunc("GET /", s.notFound)
 	return s, nil

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openTestSite(t *testing.T) *site {
 	t.Helper()
-	s, err := newSite(filepath.Join(t.TempDir(), "book"))
+	s, err := newSite(t.Context(), filepath.Join(t.TempDir(), "book"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestUnwritableBookIsA500WithoutItsPath(t *testing.T) {
 			t.Errorf("%s: got %d %q", r.Method, rec.Code, rec.Body)
 		}
 	}
-	if _, err := newSite(filepath.Join(t.TempDir(), "missing", "book")); err == nil {
+	if _, err := newSite(t.Context(), filepath.Join(t.TempDir(), "missing", "book")); err == nil {
 		t.Error("a book that cannot be opened did not keep the site from starting")
 	}
 }
