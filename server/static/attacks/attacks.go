@@ -50,7 +50,7 @@ func Targets(prefix string) []string {
 		"/..;/secret", "/..;a=b/secret", "/..%3b/secret", "/.../secret", "/....//secret", "/..%00/secret", "/..%0d/secret", "/..%20/secret",
 		`/..\secret`, "/..%5csecret", "/..%5Csecret", `/sub\..\..\secret`, "/%5c..%5c..%5csecret", "/..%255csecret",
 		"/..%c0%afsecret", "/%c0%ae%c0%ae/secret", "/%e0%80%ae%e0%80%ae/secret", "/%uff0e%uff0e/secret", "/%ef%bc%8e%ef%bc%8e/secret", "/..%u2215secret",
-		"/../root-secret/secret", "/../rootsecret", "-secret/secret", "secret", "/../root/../secret",
+		"/../root-secret/secret", "/../rootsecret", "-secret/secret", "secret", "app.css", "sub/page.html", "/../root/../secret",
 	}
 	name := []string{
 		"/.hidden", "/%2ehidden", "/.git/config", "/sub/.env", "/sub/%2eenv", "/.ostler-static.json", "/.", "/..", "/sub/..", "/sub/.", "/app.css/..",
