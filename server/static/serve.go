@@ -2,6 +2,7 @@ package static
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -54,7 +55,45 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.Set("Etag", send.etag(h.Get("Content-Encoding")))
-	http.ServeContent(w, r, "", f.info.ModTime(), send.File)
+	if conditional(r.Header) {
+		http.ServeContent(w, r, "", f.info.ModTime(), send.File)
+		return
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Last-Modified", f.info.ModTime().UTC().Format(http.TimeFormat))
+	h.Set("Content-Length", strconv.FormatInt(send.info.Size(), 10))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		send.whole(w)
+	}
+}
+
+// conditional reports whether the answer may be another than the whole file.
+func conditional(h http.Header) bool {
+	for _, name := range [...]string{"Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// oneWrite is what fits behind a head in net/http's buffer, more or less.
+const oneWrite = 3 << 10
+
+// whole sends all of the file. net/http reads the beginning of what it is to copy, in case it
+// has to guess the type, unless the head is on its way. A small file travels with its head. An
+// error is the client's going away.
+func (f *File) whole(w http.ResponseWriter) {
+	size := f.info.Size()
+	if size <= oneWrite {
+		var buf [oneWrite]byte
+		n, _ := io.ReadFull(f, buf[:size])
+		_, _ = w.Write(buf[:n])
+		return
+	}
+	_ = http.NewResponseController(w).Flush() // a writer of a test may have none
+	_, _ = io.CopyN(w, f.File, size)
 }
 
 // caching: what may change is asked for again each time, which costs a 304, and nobody sees the
