@@ -26,6 +26,11 @@ func atMost(what string, got float64, format string, limit float64) claim {
 	return claim{what: what, ours: fmt.Sprintf(format, got), limit: "≤ " + fmt.Sprintf(format, limit), holds: got <= limit}
 }
 
+// atLeast claims that a number reaches a goal.
+func atLeast(what string, got float64, format string, goal float64) claim {
+	return claim{what: what, ours: fmt.Sprintf(format, got), limit: "≥ " + fmt.Sprintf(format, goal), holds: got >= goal}
+}
+
 // rival is a claim about two servers of one contest, as a ratio ours ÷ theirs.
 type rival struct {
 	what         string

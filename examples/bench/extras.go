@@ -31,6 +31,7 @@ func extras() []extra {
 		{"keepalive", "Idle connections", idleConnections},
 		{"reload", "Reload under load", reloadUnderLoad},
 		{"scrape", "Being watched", scraping},
+		{"static", "Static files", staticFiles},
 	}
 }
 
