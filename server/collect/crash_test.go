@@ -17,9 +17,13 @@ import (
 func many(t *testing.T, from string, n int, text string) {
 	t.Helper()
 	for i := range n {
-		ext := []string{".css", ".txt", ".png"}[i%3]
-		write(t, filepath.Join(from, fmt.Sprintf("d%d", i%20), fmt.Sprintf("f%d%s", i, ext)), strings.Repeat(fmt.Sprintf("%s %d\n", text, i), 20+i%100))
+		write(t, fileOf(from, i), strings.Repeat(fmt.Sprintf("%s %d\n", text, i), 20+i%100))
 	}
+}
+
+func fileOf(dir string, i int) string {
+	ext := []string{".css", ".txt", ".png"}[i%3]
+	return filepath.Join(dir, fmt.Sprintf("d%d", i%20), fmt.Sprintf("f%d%s", i, ext))
 }
 
 func TestTenThousandFilesTheSecondTime(t *testing.T) {
@@ -61,7 +65,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	before := manifestOf(t, root)
 	many(t, from, n, "second, which is longer")
 	for _, part := range []int{1, 30, 120, 250} {
-		killAt(t, from, root, part)
+		killAt(t, from, root, n, part)
 		whole(t, root)
 		m, files := manifestOf(t, root), tree(t, root, true)
 		if len(m.Assets) != n || m.Assets["d0/f0.css"] != before.Assets["d0/f0.css"] {
@@ -96,7 +100,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 }
 
 // killAt lets another process collect and kills it when it has written so many files.
-func killAt(t *testing.T, from, root string, files int) {
+func killAt(t *testing.T, from, root string, n, files int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), collectEnv+"="+from+":"+root)
@@ -108,13 +112,8 @@ func killAt(t *testing.T, from, root string, files int) {
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for count := 0; count < files && ctx.Err() == nil; <-tick.C {
-		count = 0
-		for _, text := range tree(t, root, false) {
-			if strings.HasPrefix(text, "second, ") {
-				count++
-			}
-		}
+	for replaced(t, root, n) < files && ctx.Err() == nil {
+		<-tick.C
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatalf("it ended by itself: %v", err)
@@ -122,6 +121,27 @@ func killAt(t *testing.T, from, root string, files int) {
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("it had ended by itself")
 	}
+}
+
+// replaced counts the files of many that are of the second version, which is longer, by their
+// first line.
+func replaced(t *testing.T, root string, n int) (count int) {
+	t.Helper()
+	var first [8]byte
+	for i := range n {
+		f, err := os.Open(fileOf(root, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Read(first[:]); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if string(first[:]) == "second, " {
+			count++
+		}
+	}
+	return count
 }
 
 // whole checks that no file is a part of one, and that siblings are of their file.
