@@ -51,6 +51,7 @@ func loadAssets(cfg config.Config) (*assets, error) {
 	if a.manifest, err = static.ReadManifest(root); err != nil {
 		return nil, fmt.Errorf("%s: static-root: %w", cfg.File, err)
 	}
+	a.manifest.Files = nil // the collector's
 	if cfg.StaticHashed && len(a.manifest.Assets) == 0 {
 		return nil, fmt.Errorf("%s: static-hashed: no hashed names are in %s: run collectstatic first", cfg.File, cfg.StaticRoot)
 	}

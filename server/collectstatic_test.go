@@ -223,6 +223,9 @@ func sent(t *testing.T, rt http.RoundTripper, name, proto string) string {
 	if err := resp.Write(&body); err != nil {
 		t.Fatal(err)
 	}
+	if got := resp.Header.Get("Cache-Control"); resp.StatusCode == 200 && got != "private, max-age=60" {
+		t.Errorf("the handler's Cache-Control became %q", got)
+	}
 	_, text, _ := strings.Cut(body.String(), "\r\n\r\n")
 	return fmt.Sprint(resp.StatusCode, " ", resp.Header.Get("X-Accel-Redirect"), " ", resp.Header.Get("Content-Type"), " ", text)
 }

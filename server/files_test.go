@@ -34,7 +34,8 @@ func pageApp() server.App {
 	return server.App{Name: "page", Static: files, New: func(ctx context.Context) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if name := r.URL.Query().Get("send"); name != "" {
-				server.SendFile(w, r, name)
+				w.Header().Set("Cache-Control", "private, max-age=60")
+			server.SendFile(w, r, name)
 				return
 			}
 			name := r.URL.Query().Get("name")
@@ -141,7 +142,7 @@ func TestFilesComeBeforeAppsAndAreCounted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "big.bin"), bytes.Repeat([]byte("0123456789"), 100_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, rt := range map[string]http.RoundTripper{"http": i.HTTP("http").Transport, "uwsgi": i.UWSGI("uwsgi")} {
+	for name, rt := range map[string]http.RoundTripper{"http": i.HTTP("http").Transport, "h2c": i.HTTP2("http", nil).Transport, "uwsgi": i.UWSGI("uwsgi")} {
 		for target, want := range map[string]string{
 			"/static/app.css":     "200 body {}",
 			"/static/nothing.css": "200 app /static/nothing.css /static/ /static/",
@@ -158,7 +159,7 @@ func TestFilesComeBeforeAppsAndAreCounted(t *testing.T) {
 		}
 		ranged(t, rt, "http://a/static/big.bin")
 	}
-	s := i.WaitFor("every request is counted", func(s stats.Snapshot) bool { return s.Workers[0].Requests == 12 && busy(s) == 0 })
+	s := i.WaitFor("every request is counted", func(s stats.Snapshot) bool { return s.Workers[0].Requests == 18 && busy(s) == 0 })
 	var static uint64
 	for _, c := range s.Workers[0].Cores {
 		static += c.StaticRequests
@@ -167,8 +168,8 @@ func TestFilesComeBeforeAppsAndAreCounted(t *testing.T) {
 	for _, a := range s.Workers[0].Apps {
 		counts[a.Module] = a.Requests
 	}
-	if want := map[string]uint64{"page": 2, "place": 2, "(static files)": 8}; fmt.Sprint(counts) != fmt.Sprint(want) || static != 8 || s.Workers[0].Unmounted != 0 {
-		t.Errorf("apps %v, want %v; %d static requests, want 8; %d of nobody", counts, want, static, s.Workers[0].Unmounted)
+	if want := map[string]uint64{"page": 3, "place": 3, "(static files)": 12}; fmt.Sprint(counts) != fmt.Sprint(want) || static != 12 || s.Workers[0].Unmounted != 0 {
+		t.Errorf("apps %v, want %v; %d static requests, want 12; %d of nobody", counts, want, static, s.Workers[0].Unmounted)
 	}
 }
 

@@ -37,8 +37,10 @@ func TestFilesOfAllSourcesAreCopiedOnce(t *testing.T) {
 	if r, _ := collect(t, o); r != (Result{Files: 2, Copied: 1, Unchanged: 1}) || tree(t, root, true)["extra/b.txt"] != "b" {
 		t.Errorf("after a change: %+v", r)
 	}
-	if st, err := os.Stat(filepath.Join(root, "shop", "a.css")); err != nil || st.Mode() != 0o644 {
-		t.Errorf("mode %v, %v: a web server of another user could not read it", st.Mode(), err)
+	for name, want := range map[string]os.FileMode{"shop/a.css": 0o644, "shop": os.ModeDir | 0o755, ".": os.ModeDir | 0o755} {
+		if st, err := os.Stat(filepath.Join(root, name)); err != nil || st.Mode() != want {
+			t.Errorf("%s has the mode %v, %v: a web server of another user could not read it", name, st.Mode(), err)
+		}
 	}
 }
 

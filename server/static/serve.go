@@ -18,7 +18,7 @@ type File struct {
 	*os.File
 	info  fs.FileInfo
 	name  string // in tree
-	tree  *tree  // nil: it has no siblings
+	tree  *tree  // nil: it is of OpenFile, and has no siblings
 	moved string // where the client has to ask for it; "": here
 }
 
@@ -30,7 +30,8 @@ func codings() [3]coding {
 	return [...]coding{{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}}
 }
 
-// ServeHTTP answers with the file, or the part of it that is asked for, and closes it.
+// ServeHTTP answers with the file, or the part of it that is asked for, and closes it. How long
+// a file of OpenFile may be kept is the caller's to say.
 func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.Close()
 	h := w.Header()
@@ -43,8 +44,10 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", TypeOf(f.name))
 	}
 	h.Set("X-Content-Type-Options", "nosniff") // the name says what it is
-	h.Set("Cache-Control", f.caching())
 	send := f
+	if f.tree != nil {
+		h.Set("Cache-Control", f.caching())
+	}
 	if f.tree != nil && Compressible(f.name) {
 		h.Add("Vary", "Accept-Encoding")
 		if s, how := f.sibling(r.Header["Accept-Encoding"]); s != nil {
@@ -99,7 +102,7 @@ func (f *File) whole(w http.ResponseWriter) {
 // caching: what may change is asked for again each time, which costs a 304, and nobody sees the
 // page of today with the style sheet of yesterday.
 func (f *File) caching() string {
-	if f.tree != nil && f.tree.Lasting != nil && f.tree.Lasting(f.name) {
+	if f.tree.Lasting != nil && f.tree.Lasting(f.name) {
 		return "public, max-age=31536000, immutable"
 	}
 	return "no-cache"
