@@ -35,7 +35,7 @@ func pageApp() server.App {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if name := r.URL.Query().Get("send"); name != "" {
 				w.Header().Set("Cache-Control", "private, max-age=60")
-			server.SendFile(w, r, name)
+				server.SendFile(w, r, name)
 				return
 			}
 			name := r.URL.Query().Get("name")
