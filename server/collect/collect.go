@@ -64,7 +64,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	defer t.close()
 	r := &run{Options: o, target: t, wanted: map[string]bool{}}
-	return r.result, r.all(ctx, outputs, assets)
+	err = r.all(ctx, outputs, assets)
+	return r.result, err
 }
 
 // run is one run of the collector, behind the point where the folder is open.
@@ -128,13 +129,12 @@ func (r *run) put(out output) error {
 	return r.siblings(out)
 }
 
-// dropSiblings comes before a file changes: a sibling must never be of another content.
+// dropSiblings comes before a file changes: a sibling must never be of another content, and
+// web servers do not compare times. Those that a source brings along come back in their turn.
 func (r *run) dropSiblings(out output) error {
-	for _, c := range codings() {
-		if !r.wanted[out.name+c.ext] {
-			if err := r.remove(out.name + c.ext); err != nil {
-				return err
-			}
+	for _, ext := range [...]string{".gz", ".zst", ".br"} {
+		if err := r.remove(out.name + ext); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -161,9 +161,10 @@ func TestSiblingsBelongToTheirFile(t *testing.T) {
 	if r, _ := collect(t, options(root, memory("a", src...))); r.Compressed != 1 {
 		t.Errorf("one was missing: %+v", r)
 	}
+	write(t, filepath.Join(root, "a.css.br"), "of a build that made these, too")
 	src[1] = "a {}"
 	collect(t, options(root, memory("a", src...)))
-	if got := tree(t, root, true); got["a.css.gz"] != "" || got["a.css.zst"] != "" {
+	if got := tree(t, root, true); got["a.css.gz"] != "" || got["a.css.zst"] != "" || got["a.css.br"] != "" {
 		t.Error("siblings of an older content are left")
 	}
 }
