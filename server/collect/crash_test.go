@@ -57,14 +57,14 @@ func TestTenThousandFilesTheSecondTime(t *testing.T) {
 func TestKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
 	from, root := t.TempDir(), t.TempDir()
-	const n = 300
+	const n = 200
 	many(t, from, n, "first")
 	o := options(root, dir(from))
 	o.Hashed = true
 	collect(t, o)
 	before := manifestOf(t, root)
 	many(t, from, n, "second, which is longer")
-	for _, part := range []int{1, 30, 120, 250} {
+	for _, part := range []int{1, 60, 170} {
 		killAt(t, from, root, n, part)
 		whole(t, root)
 		m, files := manifestOf(t, root), tree(t, root, true)
