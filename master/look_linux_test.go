@@ -44,7 +44,7 @@ func TestIdleWorkersGo(t *testing.T) {
 	plan := Plan{Workers: 4, Scaling: rule, Sockets: []Socket{tcp("127.0.0.1:0")}}
 	i := start(t, plan, func(o *Options) { o.lookEvery = 20 * time.Millisecond })
 	s := i.await("two of three are gone", func(s stats.Snapshot) bool {
-		return s.Wanted == 1 && s.Ready == 1 && i.processes() == 1
+		return s.Wanted == 1 && s.Ready == 1 && s.Workers[1].PID == 0 && s.Workers[2].PID == 0
 	})
 	if s.WantedLeast != 1 || s.WantedMost != 4 || s.Scalings != (stats.Scalings{Down: 1}) || len(s.Crashes) > 0 {
 		t.Errorf("it says %d to %d workers, %+v, crashes %+v", s.WantedLeast, s.WantedMost, s.Scalings, s.Crashes)

@@ -44,6 +44,7 @@ func (m *machine) onMeasured(ev evMeasured) {
 	}
 	m.log(hclog.Info, "number of workers changed", "gen", g.id, "workers", to, "before", g.workers, "reason", why)
 	g.workers = to
+	m.do(actShare{g.id})
 }
 
 // serving counts the slots, from the first on, in all of which a worker of g serves. The last
@@ -62,9 +63,13 @@ func (m *machine) shift(g *generation, by int) {
 		m.log(hclog.Warn, "as many workers stay as cheaper says", "gen", g.id, "workers", g.workers)
 		return
 	}
+	before := g.workers
 	g.scaler.Most = most
 	g.workers = min(g.workers, most)
 	m.log(hclog.Info, "highest number of workers changed", "gen", g.id, "highest", most, "workers", g.workers)
+	if g.workers != before {
+		m.do(actShare{g.id})
+	}
 }
 
 // crew is how many workers there should be: now, at least and at most.
