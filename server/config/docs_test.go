@@ -61,10 +61,6 @@ func reference() string {
 		}
 	}
 	b.WriteString(referenceEnvFile)
-	b.WriteString("\n## Not supported yet\n\nThese keys are known and refused, so that nobody relies on what does not happen yet.\n\n| key | meanwhile |\n|---|---|\n")
-	for _, l := range laterKeys() {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", l.key, l.meanwhile)
-	}
 	b.WriteString("\n## Options of uWSGI that ostler does not have\n\nThey are refused with these words. `*` stands for any rest of the name.\n\n| option | here |\n|---|---|\n")
 	b.WriteString("| `workers` | written otherwise here: use processes |\n")
 	for _, f := range foreignKeys() {

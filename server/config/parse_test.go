@@ -18,14 +18,14 @@ threads = 0
 
 socket = "0.0.0.0:8000"
 start-timeout = "soon"
-max-queue = 30
+enable-threads = true
 `
 	_, err := Parse("shop.toml", []byte(text))
 	const want = `shop.toml:2: proceses: unknown key (did you mean "processes"?)
 shop.toml:3: threads: 0 is too few, want 1 to 16384
 shop.toml:5: socket: 0.0.0.0:8000 can be reached from other machines: set allow-from to the proxies that may speak uwsgi, or listen on 127.0.0.1
 shop.toml:6: start-timeout: "soon" is not a duration such as "30s", "2m" or "500ms"
-shop.toml:7: max-queue: not supported yet (meanwhile: bound the wait with queue-timeout)`
+shop.toml:7: enable-threads: unknown key: uWSGI's option is not needed: it is about Python, Go handlers always run in parallel`
 	if err == nil || err.Error() != want {
 		t.Fatalf("got\n%v\nwant\n%s", err, want)
 	}
@@ -172,21 +172,11 @@ func TestUnknownKeysGetAnAnswer(t *testing.T) {
 	}
 }
 
-func TestKeysOfLaterVersionsAreNeverAccepted(t *testing.T) {
-	for _, l := range laterKeys() {
-		key := strings.Replace(l.key, "*", "x", 1)
-		wantErrors(t, "socket = 'a'\n"+key+" = 1\n", "2: "+key+": not supported yet (meanwhile: "+l.meanwhile)
-		if isKey(key) {
-			t.Errorf("%s is both an option and still to come", key)
-		}
-	}
-}
-
 func TestForeignKeysAreNotOurs(t *testing.T) {
 	for _, f := range foreignKeys() {
 		for k := range strings.FieldsSeq(f.keys) {
-			if _, ok := findLater(strings.TrimSuffix(k, "*")); ok || isKey(k) {
-				t.Errorf("%s is an option, or will be", k)
+			if isKey(k) {
+				t.Errorf("%s is an option", k)
 			}
 		}
 	}

@@ -7,9 +7,6 @@ import (
 
 // whyUnknown answers a key that is no option of this version.
 func whyUnknown(key string, isTable bool) string {
-	if l, ok := findLater(key); ok {
-		return "not supported yet (meanwhile: " + l.meanwhile + ")"
-	}
 	if key == otherName {
 		return didYouMean("processes")
 	}
@@ -30,8 +27,7 @@ const otherName = "workers"
 
 func didYouMean(key string) string { return fmt.Sprintf("unknown key (did you mean %q?)", key) }
 
-// nearest is the known key that is most like a misspelt one, or "". Keys that come later
-// count: the next attempt then says what to do meanwhile.
+// nearest is the known key that is most like a misspelt one, or "".
 func nearest(key string) string {
 	key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
 	best, least := "", max(1, len(key)/3)+1
@@ -50,9 +46,6 @@ func nearest(key string) string {
 	var c Config
 	for _, o := range options(&c) {
 		try(o.key)
-	}
-	for _, l := range laterKeys() {
-		try(l.key)
 	}
 	if distance(key, otherName) < least {
 		return "processes"
