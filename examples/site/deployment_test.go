@@ -72,9 +72,6 @@ func (d *deployment) layOut() {
 		d.addr[a] = ln.Addr().String()
 		pairs = append(pairs, a, d.addr[a])
 	}
-	if err := os.CopyFS(filepath.Join(d.dir, "static"), os.DirFS("static")); err != nil {
-		d.t.Fatal(err)
-	}
 	files, _ := filepath.Glob("*.toml")
 	configurations, _ := filepath.Glob("nginx/*.conf")
 	for _, sub := range []string{"run", "nginx"} {
@@ -151,6 +148,7 @@ func (d *deployment) startSite(config string) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	d.run("collectstatic", "--config", config)
 	if strings.Contains(string(text), "daemonize") {
 		d.run("--config", config) // comes back when a worker is ready
 		d.t.Cleanup(func() { d.stopSite(config) })

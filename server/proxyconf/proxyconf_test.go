@@ -42,7 +42,7 @@ func deployments() []deployment {
 	several := []Upstream{{Addr: "10.0.0.1:8000", Weight: 3}, {Addr: "10.0.0.2:8000"}, {Addr: "10.0.0.3:8000", Backup: true}}
 	uwsgi := []string{"nginx", "apache", "lighttpd"}
 	return []deployment{
-		{name: "uwsgi", toml: "module = 'site'\nsocket = '/run/site.sock'\nlimit-post = '75MiB'\nharakiri = '2m'\n", options: Options{ServerName: "site.example"}, kinds: uwsgi},
+		{name: "uwsgi", toml: "module = 'site'\nsocket = '/run/site.sock'\nlimit-post = '75MiB'\nharakiri = '2m'\nstatic-root = 'static'\nstatic-hashed = true\nstatic-map = '/media=/srv/media'\naccel-redirect = '/private=/srv/private'\n", options: Options{ServerName: "site.example"}, kinds: uwsgi},
 		{name: "http", toml: "module = 'site'\nhttp-socket = '0.0.0.0:8000'\n"},
 		{name: "several", toml: "module = 'site'\nhttp-socket = ':8000'\nlimit-post = '100kB'\n", options: Options{Upstreams: several}},
 		{name: "several-uwsgi", toml: "module = 'site'\nsocket = '127.0.0.1:3031'\n", options: Options{Upstreams: several}, kinds: uwsgi},

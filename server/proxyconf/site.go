@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,11 +77,40 @@ type site struct {
 	BodyLimit int64         // bytes; 0 is none
 	Wait      time.Duration // the longest an answer may take to begin
 	Static    []alias
+	Internal  []alias // what handlers send by X-Accel-Redirect
 }
 
 // alias is a folder that the front end serves by itself.
 type alias struct {
 	URL, Dir string // "/static/", "/srv/site/static/": both with a slash at the end
+	Hashed   bool   // names with a hash of the content are kept for ever
+}
+
+// aliases are the folders of cfg that have a prefix of their own.
+func aliases(cfg config.Config) (public, internal []alias) {
+	if cfg.StaticRoot != "" && strings.HasPrefix(cfg.StaticURL, "/") {
+		public = append(public, alias{slashed(cfg.StaticURL), slashed(cfg.StaticRoot), cfg.StaticHashed})
+	}
+	for _, a := range cfg.StaticMaps {
+		if a.Prefix != "" { // what is looked for everywhere is the server's to find
+			public = append(public, alias{URL: slashed(a.Prefix), Dir: slashed(a.Path)})
+		}
+	}
+	for _, a := range cfg.AccelRedirect {
+		internal = append(internal, alias{URL: slashed(a.Prefix), Dir: slashed(a.Path)})
+	}
+	return public, internal
+}
+
+func slashed(s string) string { return strings.TrimRight(s, "/") + "/" }
+
+// within makes folders relative to the one that a configuration that stands alone is run in.
+func within(folder string, list []alias) {
+	for i := range list {
+		if rel, err := filepath.Rel(folder, list[i].Dir); err == nil && filepath.IsLocal(rel) {
+			list[i].Dir = slashed(rel)
+		}
+	}
 }
 
 func newSite(cfg config.Config, o Options) (*site, error) {
@@ -93,6 +123,11 @@ func newSite(cfg config.Config, o Options) (*site, error) {
 		if o.Cert != "" {
 			s.Listen = "443"
 		}
+	}
+	s.Static, s.Internal = aliases(cfg)
+	if o.Standalone {
+		within(filepath.Dir(cfg.File), s.Static)
+		within(filepath.Dir(cfg.File), s.Internal)
 	}
 	socket, err := choose(cfg.Sockets, len(o.Upstreams) > 0)
 	if err != nil {
@@ -115,7 +150,7 @@ func (s *site) plain() error {
 	for _, u := range s.Servers {
 		texts = append(texts, u.Addr)
 	}
-	for _, a := range s.Static {
+	for _, a := range slices.Concat(s.Static, s.Internal) {
 		texts = append(texts, a.URL, a.Dir)
 	}
 	for _, text := range texts {
