@@ -142,17 +142,35 @@ func (b *Browser) Open(url string) *Tab {
 	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	p := &Tab{b: b, session: attached.SessionID}
 	b.call(p.session, "Page.enable", struct{}{}, nil)
+	p.Go(url)
+	return p
+}
+
+// Go returns when another page is loaded in p.
+func (p *Tab) Go(url string) {
+	p.b.t.Helper()
+	p.load(url, func() { p.b.call(p.session, "Page.navigate", map[string]any{"url": url}, nil) })
+}
+
+// Leave evaluates JavaScript that leads to another page, and returns when that is loaded.
+func (p *Tab) Leave(script string) {
+	p.b.t.Helper()
+	p.load(script, func() { p.b.call(p.session, "Runtime.evaluate", map[string]any{"expression": script}, nil) })
+}
+
+func (p *Tab) load(what string, leave func()) {
+	b := p.b
+	b.t.Helper()
 	loaded := make(chan struct{})
 	b.mu.Lock()
 	b.loading[p.session] = loaded
 	b.mu.Unlock()
-	b.call(p.session, "Page.navigate", map[string]any{"url": url}, nil)
+	leave()
 	select {
 	case <-loaded:
 	case <-time.After(patience):
-		b.t.Fatalf("%s is not loaded", url)
+		b.t.Fatalf("no page is loaded: %s", what)
 	}
-	return p
 }
 
 // Run evaluates JavaScript in the page, waits for what it promises, and reads the outcome
