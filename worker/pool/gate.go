@@ -67,6 +67,7 @@ type gate struct {
 	// Guarded by accepting.
 	only   bool // there is no other gate
 	behind bool // there was no room, and the kernel's queue was not seen empty since
+	late   bool // so it was before the connection at hand, which may have waited there
 	found  bool // the last look for what waits there found a connection
 	burst  burst
 
@@ -117,9 +118,10 @@ func (g *gate) acceptInner() (c net.Conn, err error) {
 			}
 		}(time.Now())
 	}
-	if g.behind {
-		// A connection that comes out later than at once has not waited in the kernel.
-		defer func(began time.Time) { g.behind = time.Since(began) < turn }(time.Now())
+	if g.late = g.behind; g.late {
+		// Who has to wait so long finds the queue empty, or does not have the processor. The
+		// latter may have missed somebody, but not the connection that comes out now.
+		defer func(began time.Time) { g.behind = time.Since(began) < 10*turn }(time.Now())
 	}
 	if l, ok := g.Listener.(loner); ok && g.alone() {
 		return l.AcceptAlone()
@@ -205,7 +207,7 @@ func (g *gate) leave() bool {
 // faster, or if this gate came in without room.
 func (g *gate) admit(inner net.Conn) net.Conn {
 	c := g.pool.newConn(inner, g.opts.Grace)
-	c.late = g.behind
+	c.late = g.late
 	g.pool.conns.add(c) // before inside ends: Drain must see the one or the other
 	a := &g.pool.admission
 	a.mu.Lock()
