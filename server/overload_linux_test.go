@@ -46,6 +46,7 @@ type answers struct {
 	refused  int // 503
 	gaveUp   int // the client's own patience
 	failed   []error
+	firstOK  time.Time
 	lastOK   time.Time
 	slowest  time.Duration // of ok
 	tookMost time.Duration // of refused
@@ -60,8 +61,10 @@ func (a *answers) note(status int, err error, took time.Duration) {
 	case err != nil:
 		a.failed = append(a.failed, err)
 	case status == http.StatusOK:
-		a.ok++
 		a.lastOK = time.Now()
+		if a.ok++; a.ok == 1 {
+			a.firstOK = a.lastOK
+		}
 		a.slowest = max(a.slowest, took)
 	case status == http.StatusServiceUnavailable:
 		a.refused++
@@ -93,9 +96,12 @@ func (a *answers) ask(rt http.RoundTripper, path string, patience time.Duration)
 	a.note(status, err, time.Since(began))
 }
 
-// perSecond is how many good answers came, given when the first was asked for.
-func (a *answers) perSecond(began time.Time) float64 {
-	return float64(a.ok) / a.lastOK.Sub(began).Seconds()
+// perSecond is how many good answers have come since there were any. The first slots to answer
+// did their work before that.
+func (a *answers) perSecond() float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return float64(a.ok-overloadSlots) / a.lastOK.Sub(a.firstOK).Seconds()
 }
 
 // closedLoop has n clients ask one request after the other, and gives the answers per second.
@@ -110,8 +116,10 @@ func closedLoop(rt http.RoundTripper, n int, lasting time.Duration) (*answers, f
 			}
 		})
 	}
+	await(lasting)
+	rate := a.perSecond() // before the clients become fewer
 	clients.Wait()
-	return a, a.perSecond(began)
+	return a, rate
 }
 
 // openLoop has rate clients come each second, whatever became of those before, and gives the
@@ -128,8 +136,9 @@ func openLoop(rt http.RoundTripper, rate int, lasting, patience time.Duration) (
 		}
 		<-tick.C
 	}
+	goodput := a.perSecond()
 	clients.Wait()
-	return a, a.perSecond(began)
+	return a, goodput
 }
 
 // size is what a worker may not grow in while more comes than it can do.
@@ -158,7 +167,7 @@ func TestTenfoldOverload(t *testing.T) {
 			i := servertest.LaunchAs(t, bounded+fmt.Sprintf("queue-order = %q\n", c.order), servertest.Process{Program: program})
 			rt := transport(i, c.proto, c.addr)
 			lasting := time.Duration(soaking(3, 30)) * time.Second
-			_, capacity := closedLoop(rt, 2*overloadSlots, time.Second)
+			_, capacity := closedLoop(rt, 4*overloadSlots, time.Second)
 
 			early := make(chan []size, 1)
 			time.AfterFunc(lasting/3, func() { early <- sizes(i.Stats()) })
