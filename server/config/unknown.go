@@ -13,7 +13,7 @@ func whyUnknown(key string, isTable bool) string {
 	if answer, ok := findForeign(key); ok {
 		return "unknown key: uWSGI's option is " + answer
 	}
-	if near := nearest(key); near != "" {
+	if near := Nearest(key); near != "" {
 		return didYouMean(near)
 	}
 	if isTable {
@@ -22,13 +22,22 @@ func whyUnknown(key string, isTable bool) string {
 	return "unknown key"
 }
 
+// Known reports whether a file may have this key.
+func Known(key string) bool { return isKey(key) }
+
+// Foreign says what becomes of an option of uWSGI that is no key here, in the words that
+// Parse refuses it with.
+func Foreign(option string) (answer string, ok bool) {
+	return findForeign(option)
+}
+
 // otherName is what half of uWSGI's users write for processes.
 const otherName = "workers"
 
 func didYouMean(key string) string { return fmt.Sprintf("unknown key (did you mean %q?)", key) }
 
-// nearest is the known key that is most like a misspelt one, or "".
-func nearest(key string) string {
+// Nearest is the known key that is most like a misspelt one, or "".
+func Nearest(key string) string {
 	key = strings.ReplaceAll(strings.ToLower(key), "_", "-")
 	best, least := "", max(1, len(key)/3)+1
 	try := func(known string) {
