@@ -9,13 +9,13 @@ module=github.com/seed17661985/ostler
 
 cli=github.com/urfave/cli/v2 hclog=github.com/hashicorp/go-hclog toml=github.com/BurntSushi/toml
 prometheus=github.com/prometheus/client_golang sys=golang.org/x/sys goleak=go.uber.org/goleak
-websocket=github.com/coder/websocket pprof=github.com/google/pprof
+yaml=go.yaml.in/yaml/v3 websocket=github.com/coder/websocket pprof=github.com/google/pprof
 compress=github.com/klauspost/compress
 model=github.com/prometheus/client_model protobuf=google.golang.org/protobuf
 
 # package | own packages it may import | third-party modules it may import
 law="
-cmd/ostler       | server server/config server/proxyconf stats                     | $cli
+cmd/ostler       | server server/config server/proxyconf server/uwsgiconf stats    | $cli
 examples/*       | server                                                          |
 examples/chat    | server                                                          | $websocket
 examples/metrics | server                                                          | $prometheus
@@ -33,6 +33,7 @@ server/static/attacks |                                                         
 server/collect   | server/static                                                   | $compress
 server           | server/collect server/config server/forwarded server/parking server/static server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model
 server/config    |                                                                 | $toml
+server/uwsgiconf | server/config                                                   | $yaml
 server/strict    |                                                                 |
 server/strict/malformed |                                                          |
 server/uwsgi     |                                                                 | $sys
@@ -52,7 +53,7 @@ stats/appmetrics |                                                              
 test_modules="$goleak github.com/rogpeppe/go-internal $prometheus $model $protobuf github.com/prometheus/common $hclog $toml $websocket"
 # ... and these own packages, where a test needs a neighbour to talk to.
 test_law="
-cmd/ostler       | server/servertest
+cmd/ostler       | server/servertest server/uwsgi
 examples/*       | server/servertest stats server/uwsgi
 examples/metrics | server/servertest stats
 examples/bench   | server/servertest server/uwsgi
