@@ -13,7 +13,7 @@ import (
 func run(ctx context.Context, args []string) int {
 	app := &cli.App{
 		Name: "ostler", HelpName: "ostler", Usage: "the application server for Go handlers",
-		Commands:        append([]*cli.Command{runCommand(), checkCommand(), collectCommand(), nginxCommand(), proxyCommand(), versionCommand()}, server.Commands()...),
+		Commands:        append([]*cli.Command{runCommand(), checkCommand(), collectCommand(), importCommand(), nginxCommand(), proxyCommand(), versionCommand()}, server.Commands()...),
 		Action:          noCommand,
 		HideHelpCommand: true, HideVersion: true,
 		ExitErrHandler: func(*cli.Context, error) {},

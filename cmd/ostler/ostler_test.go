@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/seed17661985/ostler/server"
+	"github.com/seed17661985/ostler/server/uwsgi"
 )
 
 // TestMain makes this test binary the commands of the scripts, and the workers
@@ -61,13 +62,17 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_RUNTIME_DIR", short)
 			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 			env.Setenv("SHOP", filepath.Join(bin, "shop"))
-			return nil
+			notes, err := filepath.Abs("../../server/uwsgiconf/testdata/notes.ini")
+			env.Setenv("NOTES", notes)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await":  await,
-			"exits":  exits,
-			"expand": expand,
-			"get":    get,
+			"await":   await,
+			"exits":   exits,
+			"expand":  expand,
+			"get":     get,
+			"replace": replace,
+			"uwsgi":   askUwsgi,
 		},
 	})
 }
@@ -113,6 +118,26 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	path := ts.MkAbs(args[0])
 	ts.Check(os.WriteFile(path, []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o644))
+}
+
+// replace FILE OLD NEW...: writes NEW wherever the file has OLD.
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args)%2 == 0 {
+		ts.Fatalf("usage: replace FILE OLD NEW...")
+	}
+	text := strings.NewReplacer(args[1:]...).Replace(ts.ReadFile(args[0]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// uwsgi SOCKET: asks for / as nginx would; the answer is the script's stdout.
+func askUwsgi(ts *testscript.TestScript, neg bool, args []string) {
+	client := &http.Client{Transport: &uwsgi.Client{Network: "unix", Addr: args[0]}}
+	resp, err := client.Get("http://site/")
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), string(body))
 }
 
 // get SOCKET: asks for / on a unix socket until somebody answers; the answer is
