@@ -13,14 +13,6 @@ import (
 	"github.com/seed17661985/ostler/stats"
 )
 
-// soaking says whether to take the time that a proof takes, and not a test (make soak).
-func soaking(few, many int) int {
-	if os.Getenv("OSTLER_SOAK") != "" {
-		return many
-	}
-	return few
-}
-
 // shop is an instance of testdata/shop whose program is replaced again and again.
 type shop struct {
 	*servertest.Instance

@@ -30,7 +30,7 @@ func aWhile() <-chan time.Time { return time.After(rand.N(150 * time.Millisecond
 func TestKilledMastersLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, shopping+"worker-reload-mercy = \"2m\"\n")
-	for round := range soaking(12, 50) {
+	for round := range soaking(8, 50) {
 		moment := moments[round%len(moments)]
 		finish := s.holdRequest(t)
 		s.deploy("")

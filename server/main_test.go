@@ -65,6 +65,14 @@ func apps() []server.App {
 	}...)
 }
 
+// soaking says whether to take the time that a proof takes, and not a test (make soak).
+func soaking(few, many int) int {
+	if os.Getenv("OSTLER_SOAK") != "" {
+		return many
+	}
+	return few
+}
+
 // echo sends the body back. Reading all of it first keeps a client that writes
 // everything before it reads from waiting for us while we wait for it.
 func echo(w http.ResponseWriter, r *http.Request) {

@@ -54,10 +54,7 @@ func TestALeakCostsNoRequest(t *testing.T) {
 		}
 		return n
 	}
-	want := 4
-	if os.Getenv("OSTLER_SOAK") != "" {
-		want = 60 // one a minute for an hour
-	}
+	want := soaking(4, 60) // the second: one a minute for an hour
 	for n := 4; n <= want; n += 4 {
 		i.WaitFor(fmt.Sprint(n, " workers were replaced"), func(s stats.Snapshot) bool { return recycled(s) >= uint64(n) && s.Ready == 2 })
 	}

@@ -103,7 +103,7 @@ func TestSuccessionMissesNothing(t *testing.T) {
 	watches := []*servertest.Load{watchTotals(t, s.Instance).Load, s.askAgainAndAgain(t)}
 	stop := watchApp(t, s.Instance, "stats")
 	load := servertest.Run(t, 1, servertest.Echo(s.HTTP("http").Transport, "http://site/"))
-	for round := range soaking(14, 70) {
+	for round := range soaking(8, 70) {
 		h := happenings()[round%len(happenings())]
 		s.deploy("")
 		s.reload()
@@ -183,7 +183,7 @@ func (s *shop) stops(t *testing.T) {
 func TestSuccessionEndsByTerm(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, shopping)
-	for range soaking(8, 80) {
+	for range soaking(5, 80) {
 		s.deploy("")
 		s.reload()
 		<-aWhile()

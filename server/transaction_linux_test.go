@@ -23,7 +23,7 @@ func TestDeploysInARowLoseNothing(t *testing.T) {
 		s.succeeded()
 		s.requestsFlow(loads)
 	}
-	rounds := soaking(16, 200)
+	rounds := soaking(10, 200)
 	warm := max(rounds/10, 4)
 	for n := range warm {
 		deploy(n + 1)

@@ -267,7 +267,7 @@ func TestHTTP2ComesThroughWhereItIsAllowed(t *testing.T) {
 func TestHeaderTimeoutHoldsOnKeptConnections(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Options{}, http.HandlerFunc(readAll), func(srv *http.Server) {
-		srv.ReadHeaderTimeout, srv.IdleTimeout = 50*time.Millisecond, time.Hour
+		srv.ReadHeaderTimeout, srv.IdleTimeout = 2*time.Second, time.Hour
 	})
 	c := dial(t, s.addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost:")
