@@ -10,7 +10,7 @@ bash .ci/deps.sh
 [ "${CI:-}" != true ] || { export OSTLER_REQUIRE_PEERS=1; set -- -count 1 "$@"; }
 # The bound is for a test that hangs. A busy machine is three times as slow as an idle one.
 # Most tests wait most of the time, so more of them run at once than there are processors.
-go test -race -parallel 4 -timeout 20m "$@"
+go test -race -parallel 4 -timeout 12m "$@"
 # What package accept does on Linux, package net does elsewhere: the same tests hold for both.
 go test -race -timeout 2m ./server/uwsgi -plain
 bash .ci/allocs.sh

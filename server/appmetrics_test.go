@@ -186,7 +186,7 @@ func TestAppCountersAreExactOverReloadsAndKills(t *testing.T) {
 	stop := watchApp(t, i, addr)
 	rt := i.HTTP("http").Transport
 	var answered int64
-	for round := range 10 {
+	for round := range soaking(4, 10) {
 		load := servertest.Run(t, 2, hit(rt))
 		i.Until("requests are answered", func() bool { return load.Done() > 50 })
 		if out, code := i.Command("reload"); code != 0 {

@@ -24,5 +24,5 @@ func TestReloadsLeaveNoGoroutines(t *testing.T) {
 		return runtime.NumGoroutine()
 	}
 	few := reload(3)
-	i.Until("no goroutine is left of twelve more", func() bool { return reload(12) <= few })
+	i.Until("no goroutine is left of more of them", func() bool { return reload(soaking(6, 12)) <= few })
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Ten reloads under clients of HTTP/2 whose requests cannot be repeated.
-func TestTenReloadsLoseNoHTTP2Request(t *testing.T) {
+func TestReloadsLoseNoHTTP2Request(t *testing.T) {
 	t.Parallel()
 	dir := servertest.Dir(t)
 	roots := servertest.Certificate(t, dir, "one")
@@ -35,7 +35,7 @@ disable-logging = true
 	for range 3 {
 		loads = append(loads, servertest.Run(t, 1, streams(t, tcp)), servertest.Run(t, 1, streams(t, overTLS)))
 	}
-	for n := range 10 {
+	for n := range soaking(4, 10) {
 		var seen [6]int64
 		for k, l := range loads {
 			seen[k] = l.Done()

@@ -222,11 +222,12 @@ http-socket = "$DIR/http"
 	}
 	reload(2)
 	first := descriptors(t, i.PID())
-	for gen := 3; gen <= 11; gen++ {
+	half := soaking(5, 10)
+	for gen := 3; gen <= half+1; gen++ {
 		reload(gen)
 	}
 	memory, _ := stats.ProcessMemory(i.PID())
-	for gen := 12; gen <= 21; gen++ {
+	for gen := half + 2; gen <= 2*half+1; gen++ {
 		reload(gen)
 	}
 	for _, l := range loads {
