@@ -54,7 +54,7 @@ func TestALeakCostsNoRequest(t *testing.T) {
 		}
 		return n
 	}
-	want := soaking(4, 60) // the second: one a minute for an hour
+	want := soaking(4, 8) // the second: an hour of two workers that each last a quarter of it
 	for n := 4; n <= want; n += 4 {
 		i.WaitFor(fmt.Sprint(n, " workers were replaced"), func(s stats.Snapshot) bool { return recycled(s) >= uint64(n) && s.Ready == 2 })
 	}
