@@ -92,6 +92,9 @@ func testStaticFile(d *deployment) {
 		d.t.Fatal(err)
 	}
 	before := d.stats(stats).requests()
+	if res, _ := d.ask("GET", "/static/upload.js", "", nil); !strings.HasSuffix(res.Header.Get("Content-Type"), "; charset=utf-8") {
+		d.t.Errorf("a script is %q, nginx is told the charset", res.Header.Get("Content-Type"))
+	}
 	res, body := d.ask("GET", "/static/style.css", "", nil)
 	if res.StatusCode != 200 || !bytes.Equal(body, want) || res.Header.Get("Content-Type") != "text/css" {
 		d.t.Errorf("got %d, %d bytes, %v", res.StatusCode, len(body), res.Header)
