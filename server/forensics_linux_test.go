@@ -2,9 +2,7 @@ package server_test
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -65,7 +63,7 @@ func crashOne(t *testing.T, kind string) (stats.Crash, []string) {
 	var asking sync.WaitGroup
 	ask := func(path string) {
 		asking.Go(func() {
-			if err := tryGet(i.UWSGI("uwsgi"), "http://site"+path); err != nil {
+			if resp, _, err := fetch(i.UWSGI("uwsgi"), "http://site"+path); err != nil || resp.StatusCode != http.StatusOK {
 				mu.Lock()
 				defer mu.Unlock()
 				failed = append(failed, path)
@@ -79,7 +77,7 @@ func crashOne(t *testing.T, kind string) (stats.Crash, []string) {
 	before := i.Stats()
 	ask("/trouble/crash/" + kind)
 	s := i.WaitFor("a crash", func(s stats.Snapshot) bool { return len(s.Crashes) == 1 })
-	i.WaitFor("a successor is ready", func(s stats.Snapshot) bool { return s.Ready == 2 && !equalPIDs(workerPIDs(s), workerPIDs(before)) })
+	i.WaitFor("a successor is ready", func(s stats.Snapshot) bool { return s.Ready == 2 && !slices.Equal(workerPIDs(s), workerPIDs(before)) })
 	gate.Open()
 	asking.Wait()
 	slices.Sort(failed)
@@ -89,25 +87,6 @@ func crashOne(t *testing.T, kind string) (stats.Crash, []string) {
 		return err == nil && st.Size() > 0
 	})
 	return c, failed
-}
-
-func tryGet(rt http.RoundTripper, url string) error {
-	req, err := http.NewRequest("GET", url, nil)
-	if err != nil {
-		return err
-	}
-	res, err := rt.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if _, err := io.ReadAll(res.Body); err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return errors.New(res.Status)
-	}
-	return nil
 }
 
 // A program that ran well and cannot start any more, because its database is gone: those that

@@ -3,6 +3,7 @@ package server_test
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestAStuckHandlerHurtsNobodyElse(t *testing.T) {
 		}
 		told, before := time.Now(), i.Stats()
 		i.WaitFor("the worker of "+c.path+" has a successor", func(s stats.Snapshot) bool {
-			return s.Ready == 2 && !equalPIDs(workerPIDs(s), workerPIDs(before))
+			return s.Ready == 2 && !slices.Equal(workerPIDs(s), workerPIDs(before))
 		})
 		t.Logf("%s: its worker has a successor %v after the 504", c.path, time.Since(told).Round(time.Millisecond))
 		i.WaitFor("the worker of "+c.path+" is replaced", func(s stats.Snapshot) bool { return harakiris(s) == uint64(n+1) && s.Ready == 2 })
@@ -140,7 +141,7 @@ func TestALateHandlerCostsNoWorker(t *testing.T) {
 			t.Errorf("%s: afterwards: %d", name, status)
 		}
 	}
-	if s := i.Stats(); rejected(s) != 2 || harakiris(s) != 0 || !equalPIDs(pids, workerPIDs(s)) {
+	if s := i.Stats(); rejected(s) != 2 || harakiris(s) != 0 || !slices.Equal(pids, workerPIDs(s)) {
 		t.Errorf("%d over their limit, %d workers replaced, pids %v then %v", rejected(s), harakiris(s), pids, workerPIDs(s))
 	}
 	req, err := http.NewRequest("GET", "http://site/trouble/begun", nil)
@@ -163,5 +164,3 @@ func workerPIDs(s stats.Snapshot) (pids []int) {
 	}
 	return pids
 }
-
-func equalPIDs(a, b []int) bool { return len(a) == len(b) && a[0] == b[0] && a[1] == b[1] }

@@ -137,18 +137,24 @@ func share(w http.ResponseWriter, _ *http.Request) {
 // get fetches a page and returns status and body.
 func get(t *testing.T, rt http.RoundTripper, url string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, url, nil)
+	resp, body, err := fetch(rt, url)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return resp.StatusCode, body
+}
+
+// fetch is get for a request that may fail.
+func fetch(rt http.RoundTripper, url string) (*http.Response, string, error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return nil, "", err
 	}
 	resp, err := rt.RoundTrip(req)
 	if err != nil {
-		t.Fatal(err)
+		return nil, "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
+	return resp, string(body), err
 }

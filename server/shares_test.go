@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"testing"
@@ -80,16 +79,7 @@ func requestsOf(s stats.Snapshot) (n uint64) {
 
 // readAll wants a whole answer, so that its connection may stay.
 func readAll(rt http.RoundTripper, url string) error {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "ok" {
+	if _, body, err := fetch(rt, url); err != nil || body != "ok" {
 		return fmt.Errorf("got %q, %w", body, err)
 	}
 	return nil

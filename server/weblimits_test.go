@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -117,7 +116,7 @@ GATE = "$DIR/gate"
 	}
 	for url, rt := range clients { // has its connection now
 		answer := make(chan error, 1)
-		go func() { _, err := fetch(rt, url); answer <- err }()
+		go func() { _, _, err := fetch(rt, url); answer <- err }()
 		i.Until("the handler runs", func() bool { return gate.Inside() == 1 })
 		gate.Release()
 		if err := <-answer; err != nil {
@@ -126,7 +125,7 @@ GATE = "$DIR/gate"
 	}
 	blocking := inside(t, i, gate, i.HTTP2("http", nil).Transport)
 	for url, rt := range clients {
-		resp, err := fetch(rt, url)
+		resp, _, err := fetch(rt, url)
 		if err != nil {
 			t.Errorf("%s: %v", url, err)
 			continue
@@ -140,20 +139,4 @@ GATE = "$DIR/gate"
 		t.Error(err)
 	}
 	i.WaitFor("they are counted", func(s stats.Snapshot) bool { return s.Workers[0].Requests == uint64(len(clients)+1) })
-}
-
-func fetch(rt http.RoundTripper, url string) (*http.Response, error) {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return nil, fmt.Errorf("read answer: %w", err)
-	}
-	return resp, nil
 }

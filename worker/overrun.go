@@ -13,7 +13,7 @@ import (
 // onOverrun tells the log and the supervisor where a request stands that has used up much of
 // its time.
 func (l *life) onOverrun(o pool.Overrun) {
-	where := l.stacks.of(o.Label)
+	where := l.stacks.of(o.Label())
 	level, what := hclog.Warn, "request is slow"
 	if o.Percent == 100 {
 		level, what = hclog.Error, "request is over its limit (harakiri)"

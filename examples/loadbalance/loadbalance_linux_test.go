@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed17661985/ostler/server/servertest"
 )
 
 // patience bounds every wait for an event; reaching it is a failure.
@@ -31,16 +33,12 @@ type network struct {
 
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	require(t, "ip", "nginx")
+	servertest.Peer(t, "ip")
+	servertest.Peer(t, "nginx")
 	if os.Geteuid() != 0 {
 		skip(t, "only root makes network namespaces")
 	}
-	dir, err := os.MkdirTemp("", "lb") // short: a unix socket's path must fit 104 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	n := &network{t: t, dir: dir, prefix: fmt.Sprintf("ostler%d", os.Getpid())}
+	n := &network{t: t, dir: servertest.Dir(t), prefix: fmt.Sprintf("ostler%d", os.Getpid())}
 	n.add("lb")
 	n.ip("-n", n.name("lb"), "link", "add", "wire", "type", "bridge")
 	n.ip("-n", n.name("lb"), "addr", "add", "10.77.0.254/24", "dev", "wire")
@@ -270,18 +268,11 @@ func checkWeights(t *testing.T, client *http.Client) {
 
 func until(t *testing.T, what string, seen func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !seen(); time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !seen(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never seen: %s", what)
-		}
-	}
-}
-
-func require(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			skip(t, err.Error())
 		}
 	}
 }

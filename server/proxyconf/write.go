@@ -50,8 +50,6 @@ func (s *site) suits(kind string) error {
 		return fmt.Errorf("only nginx has a configuration that stands alone")
 	case s.Uwsgi && (kind == "haproxy" || kind == "caddy"):
 		return fmt.Errorf("it speaks http only: put an http-socket into the file, before the socket")
-	case kind == "lighttpd" && s.Cert != "" && s.Listen == "80":
-		return fmt.Errorf("a certificate on port 80")
 	case kind == "apache" && unix && len(s.Servers) > 1:
 		return fmt.Errorf("its balancer takes no unix sockets: use host:port")
 	}
@@ -66,7 +64,6 @@ func functions() template.FuncMap {
 		"host":      func(addr string) string { h, _, _ := net.SplitHostPort(addr); return h },
 		"port":      portOf,
 		"quote":     func(s string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"` },
-		"addr":      func(listen string) string { return strings.TrimPrefix(listen, "*:") },
 		"trimSlash": func(s string) string { return strings.TrimSuffix(s, "/") },
 		"add":       func(a, b int) int { return a + b },
 		"count":     func(s []Upstream) int { return len(s) },

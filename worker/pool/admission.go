@@ -121,15 +121,19 @@ func (a *admission) join(ctx context.Context, timeout time.Duration) (int, error
 		return evicted, nil
 	}
 	w := newWaiter(waitRequest)
-	a.enqueue(w)
+	a.enqueue(w, false)
 	a.mu.Unlock()
 	return a.wait(ctx, w, timeout)
 }
 
-// enqueue puts w behind all others. mu is held.
-func (a *admission) enqueue(w *waiter) {
+// enqueue puts w behind all others, or before them. mu is held.
+func (a *admission) enqueue(w *waiter, first bool) {
 	w.since = time.Now()
-	a.queue.pushBack(&w.place)
+	if first {
+		a.queue.pushFront(&w.place)
+	} else {
+		a.queue.pushBack(&w.place)
+	}
 	if w.kind == waitRequest {
 		a.waiting++
 	}

@@ -36,7 +36,7 @@ func (p *Pool) Drain(ctx context.Context, linger time.Duration) error {
 			return err
 		}
 	}
-	if p.stuck.n.Load() > 0 {
+	if p.stuck.len() > 0 {
 		return ErrStuck
 	}
 	return nil
@@ -93,8 +93,8 @@ func (p *Pool) empty() bool {
 	if p.admission.busyGates() > 0 {
 		return false
 	}
-	if stuck := p.stuck.n.Load(); stuck > 0 {
-		return p.conns.waitedFor() == 0 && p.handlers.Load() == stuck
+	if stuck := p.stuck.len(); stuck > 0 {
+		return p.conns.waitedFor() == 0 && p.handlers.Load() == int64(stuck)
 	}
 	return p.conns.len() == 0 && p.handlers.Load() == 0
 }

@@ -227,12 +227,7 @@ func (g *gate) admit(inner net.Conn) net.Conn {
 		return c
 	}
 	w := newWaiter(waitConn)
-	if g.looks {
-		a.queue.pushFront(&w.place)
-		a.armReclaim()
-	} else {
-		a.enqueue(w)
-	}
+	a.enqueue(w, g.looks)
 	a.mu.Unlock()
 	return g.await(c, w)
 }

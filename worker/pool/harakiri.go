@@ -18,7 +18,7 @@ import (
 var ErrHarakiri = errors.New("the request has run for as long as it may (harakiri)")
 
 // Label is the key of the profiler label (runtime/pprof) that the goroutine of a limited
-// request carries, and every goroutine that it starts. The value is an Overrun's Label.
+// request carries, and every goroutine that it starts. The value is Overrun.Label.
 const Label = "ostler_request"
 
 // Limits bound how long requests run, from the moment they get their slot.
@@ -38,8 +38,12 @@ type Overrun struct {
 	Percent int // of the limit: 50, 75, 100
 	Age     time.Duration
 	Limit   time.Duration
-	Label   string // on its goroutines
 }
+
+// Label is the value of the label on its goroutines.
+func (o Overrun) Label() string { return labelOf(o.ID) }
+
+func labelOf(id uint64) string { return strconv.FormatUint(id, 10) }
 
 // looks are the parts of the limit, in percent, after which a request is looked at: what has
 // moved between two of them is slow, what has not is stuck. At the last its time is over.
@@ -57,7 +61,7 @@ func Limited(l Limits, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		t := &timed{Context: r.Context(), limits: l, res: res, allowed: l.Limit, label: strconv.FormatUint(res.id, 10)}
+		t := &timed{Context: r.Context(), res: res, allowed: l.Limit, grace: l.Grace}
 		t.out.ResponseWriter, t.out.timed = out, t
 		t.serve(next, r)
 	})
@@ -69,9 +73,8 @@ func Limited(l Limits, next http.Handler) http.Handler {
 //	   └────────┴───────┴───▶ ended
 type timed struct {
 	context.Context // as the request came with it
-	limits          Limits
 	res             *response
-	label           string
+	grace           time.Duration
 	out             limitedWriter
 
 	derived atomic.Pointer[derived] // nil until somebody looks at the context's end
@@ -100,7 +103,7 @@ type derived struct {
 }
 
 func (t *timed) serve(next http.Handler, r *http.Request) {
-	ctx := pprof.WithLabels(t, pprof.Labels(Label, t.label))
+	ctx := pprof.WithLabels(t, pprof.Labels(Label, labelOf(t.res.id)))
 	pprof.SetGoroutineLabels(ctx)
 	defer pprof.SetGoroutineLabels(r.Context()) // the goroutine serves others after this
 	inner := r.WithContext(ctx)
@@ -142,7 +145,7 @@ func (t *timed) look() {
 		return
 	}
 	percent := looks()[t.looked]
-	o := Overrun{Percent: percent, Age: time.Since(t.res.began), Limit: t.allowed, Label: t.label}
+	o := Overrun{Percent: percent, Age: time.Since(t.res.began), Limit: t.allowed}
 	if t.looked++; percent < 100 {
 		t.timer.Reset(t.untilLook())
 	} else {
@@ -171,7 +174,7 @@ func (t *timed) expire() {
 	p.opts.Page.AddReject(t.res.app, scoreboard.RejectHarakiri)
 	t.mu.Lock()
 	if t.state == timedOver {
-		t.timer = time.AfterFunc(t.limits.Grace, t.onStuck)
+		t.timer = time.AfterFunc(t.grace, t.onStuck)
 	}
 	t.mu.Unlock()
 	t.out.answer()

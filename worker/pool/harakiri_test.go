@@ -57,7 +57,7 @@ func TestAHandlerOverItsLimitIsAnsweredFor(t *testing.T) {
 			t.Errorf("after %v by %v, a later write says %v", took, cause, wrote)
 		}
 		for _, percent := range looks() {
-			if o := <-said.looks; o.Percent != percent || o.Age != allowance/100*time.Duration(percent) || o.Path != "/slow" || o.Label != "1" || o.Limit != allowance {
+			if o := <-said.looks; o.Percent != percent || o.Age != allowance/100*time.Duration(percent) || o.Path != "/slow" || o.Label() != "1" || o.Limit != allowance {
 				t.Errorf("told %+v", o)
 			}
 		}
@@ -92,8 +92,8 @@ func TestAHandlerThatDoesNotReturnIsStuck(t *testing.T) {
 		if n := p.opts.Page.AppCounters()[2]; n.Requests != 1 {
 			t.Errorf("counted again when it came back: %+v", n)
 		}
-		if rec.Code != http.StatusGatewayTimeout || p.stuck.n.Load() != 0 || !p.empty() {
-			t.Errorf("answered %d, %d are stuck", rec.Code, p.stuck.n.Load())
+		if rec.Code != http.StatusGatewayTimeout || p.stuck.len() != 0 || !p.empty() {
+			t.Errorf("answered %d, %d are stuck", rec.Code, p.stuck.len())
 		}
 	})
 }

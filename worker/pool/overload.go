@@ -118,7 +118,7 @@ func (g *gate) standAside() {
 		return // the connections behind the last one have been left to the siblings as well
 	}
 	for turn := false; !turn && !a.closed && !g.gone; {
-		a.enqueue(g.turn)
+		a.enqueue(g.turn, false)
 		a.mu.Unlock()
 		turn = g.awaitTurn()
 		a.mu.Lock()

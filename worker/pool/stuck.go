@@ -4,14 +4,18 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // stuckSet is the requests that are stuck.
 type stuckSet struct {
-	n   atomic.Int64
 	mu  sync.Mutex
 	all map[*timed]struct{}
+}
+
+func (s *stuckSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
 }
 
 // stick notes that a request is stuck, or with -1 that it is not any more.
@@ -23,7 +27,6 @@ func (p *Pool) stick(t *timed, n int32) {
 		delete(p.stuck.all, t)
 	}
 	p.stuck.mu.Unlock()
-	p.stuck.n.Add(int64(n))
 	if c := t.res.conn; c != nil {
 		c.stuck.Add(n)
 	}
