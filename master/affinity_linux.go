@@ -7,36 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowedCPUs lists those that this process may use.
-func allowedCPUs() (cpus []int) {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(unix.Getpid(), &set) != nil {
-		return nil
-	}
-	for cpu := range len(set) * 64 {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus
-}
-
-// boundTo calls fork on a thread that is bound to cpus, if there are any: a child inherits
-// that, so that its runtime counts no other CPU from its first moment on.
-func boundTo(cpus []int, fork func() (int, error)) (int, error) {
-	if len(cpus) == 0 {
+// boundTo calls fork on a thread that is bound to the n CPUs whose turn it is in a slot, if n
+// is not zero: a child inherits that, so that its runtime counts no other CPU from its first
+// moment on.
+//
+// The CPUs there are to choose from are asked of this very thread. Others may be bound to a few
+// of them at this moment, for another slot.
+func boundTo(n, slot int, fork func() (int, error)) (int, error) {
+	if n == 0 {
 		return fork()
 	}
-	var before, bound unix.CPUSet
-	for _, cpu := range cpus {
-		bound.Set(cpu)
-	}
 	runtime.LockOSThread()
+	var before unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		runtime.UnlockOSThread()
 		return 0, fmt.Errorf("ask for the CPUs of a thread: %w", err)
 	}
-	if err := unix.SchedSetaffinity(0, &bound); err != nil {
+	cpus := turn(listOf(before), n, slot)
+	if err := unix.SchedSetaffinity(0, setOf(cpus)); err != nil {
 		runtime.UnlockOSThread()
 		return 0, fmt.Errorf("bind to CPUs %v: %w", cpus, err)
 	}
@@ -45,4 +33,21 @@ func boundTo(cpus []int, fork func() (int, error)) (int, error) {
 		runtime.UnlockOSThread() // otherwise the thread ends with this goroutine
 	}
 	return pid, err
+}
+
+func listOf(set unix.CPUSet) (cpus []int) {
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus
+}
+
+func setOf(cpus []int) *unix.CPUSet {
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	return &set
 }

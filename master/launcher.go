@@ -19,7 +19,7 @@ type Spec struct {
 	Slot       int
 	Generation int
 	Share      control.Share // of the machine
-	CPUs       []int         // the process is bound to; none: to those of its master
+	Affinity   int           // CPUs that the process is bound to; zero: those of its master
 	Threads    int
 	Apps       int // that the worker counts for
 
@@ -202,7 +202,7 @@ func (x *Executable) fork(s Spec, in inherited) (int, error) {
 		return 0, fds.err
 	}
 	argv := append([]string{fmt.Sprintf("%s: worker %d", x.name, s.Slot)}, x.args...)
-	return boundTo(s.CPUs, func() (int, error) {
+	return boundTo(s.Affinity, s.Slot, func() (int, error) {
 		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
 			Dir:   s.Dir,
 			Env:   environ(s),

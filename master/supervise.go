@@ -77,8 +77,8 @@ func (l *loop) spawn(a actSpawn) {
 	l.procs[a.inc] = r
 	spec := Spec{
 		Slot: a.slot, Generation: a.gen,
-		Share: g.plan.share(l.options.survey(), l.machine.procs[a.inc].gen.workers),
-		CPUs:  turn(allowedCPUs(), g.plan.Affinity, a.slot), Threads: g.plan.Threads, Apps: len(g.plan.Apps),
+		Share:    g.plan.share(l.options.survey(), l.machine.procs[a.inc].gen.workers),
+		Affinity: g.plan.Affinity, Threads: g.plan.Threads, Apps: len(g.plan.Apps),
 		Stdio: l.options.Stdio, Env: g.plan.Env, Dir: g.plan.Dir, Credential: g.plan.Credential,
 	}
 	for _, b := range g.sockets {
