@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,13 +40,19 @@ type deployment struct {
 }
 
 func deployments() []deployment {
-	several := []Upstream{{Addr: "10.0.0.1:8000", Weight: 3}, {Addr: "10.0.0.2:8000"}, {Addr: "10.0.0.3:8000", Backup: true}}
-	uwsgi := []string{"nginx", "apache", "lighttpd"}
+	several := []Upstream{{Addr: "10.0.0.1:8000", Weight: 3}, {Addr: "10.0.0.2:8000"}, {Addr: "10.0.0.3:8000", Weight: 2, Backup: true}}
+	even := []Upstream{{Addr: "10.0.0.1:8000"}, {Addr: "/run/site.sock"}}
+	const static = "static-root = 'static'\nstatic-hashed = true\nstatic-map = '/c++.x=/srv/media'\n"
 	return []deployment{
-		{name: "uwsgi", toml: "module = 'site'\nsocket = '/run/site.sock'\nlimit-post = '75MiB'\nharakiri = '2m'\nstatic-root = 'static'\nstatic-hashed = true\nstatic-map = '/media=/srv/media'\naccel-redirect = '/private=/srv/private'\n", options: Options{ServerName: "site.example"}, kinds: uwsgi},
-		{name: "http", toml: "module = 'site'\nhttp-socket = '0.0.0.0:8000'\n"},
-		{name: "several", toml: "module = 'site'\nhttp-socket = ':8000'\nlimit-post = '100kB'\n", options: Options{Upstreams: several}},
-		{name: "several-uwsgi", toml: "module = 'site'\nsocket = '127.0.0.1:3031'\n", options: Options{Upstreams: several}, kinds: uwsgi},
+		{name: "uwsgi", toml: "module = 'site'\nsocket = '/run/site.sock'\nlimit-post = '75MiB'\nharakiri = '2m'\n" + static, kinds: []string{"nginx", "apache", "lighttpd"}},
+		{name: "internal", toml: "module = 'site'\nsocket = '/run/site.sock'\naccel-redirect = '/private=/srv/private'\n", kinds: []string{"nginx"}},
+		{name: "http", toml: "module = 'site'\nhttp-socket = '[::]:8000'\n"},
+		{name: "static", toml: "module = 'site'\nhttp-socket = '0.0.0.0:8000'\n" + static},
+		{name: "named", toml: "module = '2048'\nhttp-socket = ':8000'\n[[mount]]\npath = '/slow'\nmodule = 'slow'\nharakiri = '3m'\n",
+			options: Options{ServerName: "site.example", Listen: "127.0.0.1:8080"}, kinds: []string{"nginx", "apache", "caddy"}},
+		{name: "even", toml: "module = 'site'\nhttp-socket = ':8000'\n", options: Options{Upstreams: even}, kinds: []string{"nginx", "lighttpd", "haproxy", "caddy"}},
+		{name: "several", toml: "module = 'site'\nhttp-socket = ':8000'\nlimit-post = '100kB'\n", options: Options{Upstreams: several}, kinds: []string{"nginx", "apache", "haproxy"}},
+		{name: "several-uwsgi", toml: "module = 'site'\nsocket = '@site'\n", options: Options{Upstreams: several}, kinds: []string{"nginx", "apache"}},
 	}
 }
 
@@ -90,7 +97,7 @@ func TestFrontEndsAcceptTheirConfiguration(t *testing.T) {
 					o.Cert, o.Key = cert, key
 				}
 				err := Check(t.Context(), kind, parse(t, d.toml), o)
-				if unfit := d.kinds != nil && (kind == "haproxy" || kind == "caddy"); unfit != (err != nil) {
+				if unfit := !slices.Contains(d.fronts(), kind); unfit != (err != nil) {
 					t.Errorf("%s %s, TLS %v: %v", kind, d.name, tls, err)
 				}
 			}
@@ -147,11 +154,39 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		"half a pair":       {"nginx", http, Options{Cert: "/a"}, "belong together"},
 		"injection":         {"nginx", http, Options{ServerName: "a; } evil {"}, "give a meaning"},
 		"injected upstream": {"nginx", http, Options{Upstreams: []Upstream{{Addr: "/run/a;b"}}}, "give a meaning"},
+		"two lines":         {"nginx", http, Options{ServerName: "a\nb"}, "give a meaning"},
+		"injected port":     {"nginx", http, Options{Listen: "80;x"}, "give a meaning"},
+		"injected file":     {"nginx", http, Options{Cert: "/a;b", Key: "/k"}, "give a meaning"},
+		"injected folder":   {"nginx", http + "static-map = '/m=/a;b'\n", Options{}, "give a meaning"},
+		"redirect":          {"apache", http + "accel-redirect = '/m=/a'\n", Options{}, "does not know X-Accel-Redirect"},
+		"weight":            {"caddy", http, Options{Upstreams: []Upstream{{Addr: "a:80", Weight: 2}}}, "no weights"},
+		"backup":            {"lighttpd", http, Options{Upstreams: []Upstream{{Addr: "a:80", Backup: true}}}, "no backup"},
+		"host":              {"haproxy", http, Options{ServerName: "a"}, "answers for every host"},
+		"port":              {"lighttpd", http, Options{Listen: "8080"}, "server.port"},
+		"unix members":      {"apache", http, Options{Upstreams: []Upstream{{Addr: "a:80"}, {Addr: "/run/a"}}}, "takes no unix sockets"},
 		"alone":             {"apache", http, Options{Standalone: true}, "only nginx"},
 	} {
 		var out bytes.Buffer
 		if err := Write(&out, c.kind, parse(t, c.toml), c.options); err == nil || !strings.Contains(err.Error(), c.want) || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", name, err, &out)
+		}
+	}
+}
+
+// A prefix that stands for two folders, and one for everything, is left to the server, and so
+// is the order in which it looks.
+func TestFoldersOfOnePrefixAreTheServers(t *testing.T) {
+	cfg := parse(t, "http-socket = ':80'\nstatic-root = 's'\nstatic-map = ['/static=/x', '/a=/y', '/a=/z', '/b=/w']\n")
+	public, _ := aliases(cfg)
+	if len(public) != 1 || public[0].URL != "/b/" {
+		t.Errorf("%v", public)
+	}
+}
+
+func TestTheNameIsAWord(t *testing.T) {
+	for module, want := range map[string]string{"shop": "shop", "my shop": "my_shop", "店": "app", "2048": "2048"} {
+		if got := nameOf(config.Config{Module: module}); got != want {
+			t.Errorf("%q: %q, want %q", module, got, want)
 		}
 	}
 }

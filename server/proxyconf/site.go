@@ -86,16 +86,20 @@ type alias struct {
 	Hashed   bool   // names with a hash of the content are kept for ever
 }
 
-// aliases are the folders of cfg that have a prefix of their own.
+// aliases are the folders of cfg that have a prefix of their own. One that is looked for in
+// several folders, or everywhere, is the server's to find.
 func aliases(cfg config.Config) (public, internal []alias) {
 	if cfg.StaticRoot != "" && strings.HasPrefix(cfg.StaticURL, "/") {
 		public = append(public, alias{slashed(cfg.StaticURL), slashed(cfg.StaticRoot), cfg.StaticHashed})
 	}
 	for _, a := range cfg.StaticMaps {
-		if a.Prefix != "" { // what is looked for everywhere is the server's to find
-			public = append(public, alias{URL: slashed(a.Prefix), Dir: slashed(a.Path)})
-		}
+		public = append(public, alias{URL: slashed(a.Prefix), Dir: slashed(a.Path)})
 	}
+	places := make(map[string]int)
+	for _, a := range public {
+		places[a.URL]++
+	}
+	public = slices.DeleteFunc(public, func(a alias) bool { return a.URL == "/" || places[a.URL] > 1 })
 	for _, a := range cfg.AccelRedirect {
 		internal = append(internal, alias{URL: slashed(a.Prefix), Dir: slashed(a.Path)})
 	}
@@ -165,8 +169,7 @@ func (s *site) plain() error {
 // protocol counts.
 func choose(sockets []config.Socket, elsewhere bool) (config.Socket, error) {
 	for _, s := range sockets {
-		abstract := strings.HasPrefix(s.Address.Addr, "@") && !elsewhere
-		if s.Proto != "https" && !abstract {
+		if s.Proto != "https" && (elsewhere || !s.Address.IsAbstract()) {
 			return s, nil
 		}
 	}
@@ -200,7 +203,7 @@ func nameOf(cfg config.Config) string {
 		}
 		return '_'
 	}, name)
-	if strings.Trim(word, "_.") == "" {
+	if strings.Trim(word, "_") == "" {
 		return "app"
 	}
 	return word

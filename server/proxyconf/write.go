@@ -2,9 +2,11 @@ package proxyconf
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -42,16 +44,24 @@ func Write(w io.Writer, kind string, cfg config.Config, o Options) error {
 	return t.ExecuteTemplate(w, file+".tmpl", s)
 }
 
-// suits says what a front end cannot do.
+// suits says what a front end cannot do. What it would leave out in silence is refused.
 func (s *site) suits(kind string) error {
-	unix := slices.ContainsFunc(s.Servers, Upstream.Unix)
+	weighed := func(u Upstream) bool { return u.Weight > 1 || u.Backup }
 	switch {
 	case s.Standalone && kind != "nginx":
-		return fmt.Errorf("only nginx has a configuration that stands alone")
+		return errors.New("only nginx has a configuration that stands alone")
 	case s.Uwsgi && (kind == "haproxy" || kind == "caddy"):
-		return fmt.Errorf("it speaks http only: put an http-socket into the file, before the socket")
-	case kind == "apache" && unix && len(s.Servers) > 1:
-		return fmt.Errorf("its balancer takes no unix sockets: use host:port")
+		return errors.New("it speaks http only: put an http-socket into the file, before the socket")
+	case len(s.Internal) > 0 && kind != "nginx":
+		return errors.New("it does not know X-Accel-Redirect: take accel-redirect out of the file, and the workers send those files")
+	case (kind == "caddy" || kind == "lighttpd") && slices.ContainsFunc(s.Servers, weighed):
+		return errors.New("it has no weights and no backup: leave them out, or use nginx, HAProxy or Apache")
+	case kind == "lighttpd" && s.Cert == "" && s.Listen != "80":
+		return errors.New("where it listens without TLS is server.port of its main file: leave --listen out")
+	case (kind == "lighttpd" || kind == "haproxy") && s.ServerName != "":
+		return errors.New("the part for it answers for every host: leave --server-name out")
+	case kind == "apache" && len(s.Servers) > 1 && slices.ContainsFunc(s.Servers, Upstream.Unix):
+		return errors.New("its balancer takes no unix sockets: use host:port")
 	}
 	return nil
 }
@@ -66,7 +76,7 @@ func functions() template.FuncMap {
 		"quote":     func(s string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"` },
 		"trimSlash": func(s string) string { return strings.TrimSuffix(s, "/") },
 		"add":       func(a, b int) int { return a + b },
-		"count":     func(s []Upstream) int { return len(s) },
+		"regex":     regexp.QuoteMeta,
 	}
 }
 
