@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed17661985/ostler/stats"
+	"github.com/seed17661985/ostler/worker/control"
 )
 
 // A master that was frozen for a program that could not be executed goes on as if nothing
@@ -16,7 +17,8 @@ func TestAFrozenMasterGoesOnWhenThawed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	i := start(t, Plan{Workers: 2, Sockets: []Socket{unixSocket(path)}})
 	pid := ask(t, path).PID
-	for range 3 {
+	i.mail.post(note{overrun: &overrun{1, control.Overrun{ID: 7, Percent: 50}}})
+	for n := range 3 {
 		if err := i.AwaitRest(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -26,6 +28,9 @@ func TestAFrozenMasterGoesOnWhenThawed(t *testing.T) {
 		}
 		if err := CheckState(f.State); err != nil {
 			t.Errorf("its state is not understood: %v", err)
+		}
+		if l, err := decodeLegacy(f.State); err != nil || len(l.Overruns) != 1 || len(l.Crashes) != n {
+			t.Errorf("%v; the next program hears of %d overruns and %d crashes", err, len(l.Overruns), len(l.Crashes))
 		}
 		ask(t, path) // workers need no master
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

@@ -68,11 +68,17 @@ func (m mount) hierarchy() string {
 	return m.controllers[0]
 }
 
-// dirs are those of a group and of all above it that can be seen.
+// dirs are those of a group and of all above it that can be seen; none if the mount shows
+// another part of the hierarchy.
 func (m mount) dirs(group string) (all []string) {
 	below, ok := strings.CutPrefix(group, m.root)
-	if m.root != "/" && (!ok || below != "" && below[0] != '/') {
-		below = "" // a part of the hierarchy that is mounted under another name: its top is all that is known
+	switch {
+	case m.root == "/":
+		below = group
+	case m.root == "/.." || strings.HasPrefix(m.root, "/../"):
+		below = "" // it begins above our namespace, which does not tell how far: its top is all that is known
+	case !ok || below != "" && below[0] != '/':
+		return nil
 	}
 	for at := path.Clean("/" + below); ; at = path.Dir(at) {
 		all = append(all, path.Join(m.point, at))

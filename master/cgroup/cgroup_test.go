@@ -64,7 +64,20 @@ func TestTheTightestLimitOfAllGroupsCounts(t *testing.T) {
 			"proc/self/cgroup":                           "4:memory:/docker/abcd\n",
 			"proc/self/mountinfo":                        "34 30 0:31 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "4000000\n", "sys/fs/cgroup/memory/d/memory.limit_in_bytes": "1\n",
-		}, Limits{0, 4000000}},
+		}, Limits{}},
+		"the tightest is its own": {map[string]string{
+			"proc/self/cgroup": "0::/top/own\n", "proc/self/mountinfo": v2Mount,
+			"sys/fs/cgroup/top/own/cpu.max": "50000 100000\n", "sys/fs/cgroup/top/own/memory.max": "1000000\n",
+			"sys/fs/cgroup/top/cpu.max": "400000 100000\n", "sys/fs/cgroup/top/memory.max": "2000000\n",
+		}, Limits{0.5, 1000000}},
+		"a mount with a space in its name": {map[string]string{
+			"proc/self/cgroup": "0::/own\n", "proc/self/mountinfo": `30 23 0:26 / /a\040b rw - cgroup2 cgroup2 rw` + "\n",
+			"a b/own/memory.max": "1000000\n",
+		}, Limits{0, 1000000}},
+		"somebody else's part of the hierarchy": {map[string]string{
+			"proc/self/cgroup": "0::/a\n", "proc/self/mountinfo": v2Mount + "31 23 0:26 /other /mnt/other rw - cgroup2 cgroup2 rw\n",
+			"sys/fs/cgroup/a/memory.max": "9000000\n", "mnt/other/memory.max": "1000\n",
+		}, Limits{0, 9000000}},
 		"both versions": {map[string]string{
 			"proc/self/cgroup":                             "4:memory:/a\n1:name=systemd:/b\n0::/c\n",
 			"proc/self/mountinfo":                          v1Memory + "36 30 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",

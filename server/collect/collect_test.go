@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/seed17661985/ostler/server/static"
@@ -232,6 +233,30 @@ func TestLinksAreMadeWhereTheyCanBe(t *testing.T) {
 	write(t, file, "edited in place")
 	if got := tree(t, root, true)["a.css"]; got != "edited in place" {
 		t.Errorf("an edit does not show: %q", got)
+	}
+	// Its siblings are of what it was: a link changes with its source and without us.
+	long := strings.Repeat("b {}\n", 1000)
+	write(t, file, long)
+	collect(t, o)
+	unpacked(t, root, "a.css", long)
+}
+
+// While a file changes no compressed form of the old one is beside it.
+func TestNoSiblingOutlivesItsFile(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	o := options(root, memory("a", "a.css", strings.Repeat("a {}\n", 1000)))
+	collect(t, o)
+	looked := false
+	o.Sources = []Source{{"a", &opened{FS: memory("a", "a.css", strings.Repeat("b {}\n", 999)).FS, each: func(int, fstest.MapFS) {
+		looked = true
+		if _, err := os.Stat(filepath.Join(root, "a.css.gz")); err == nil {
+			t.Error("the sibling of the old content is there while the new one is copied")
+		}
+	}}}}
+	collect(t, o)
+	if !looked {
+		t.Error("nothing was copied")
 	}
 }
 

@@ -1,9 +1,11 @@
 package collect
 
 import (
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/seed17661985/ostler/server/static"
 )
@@ -160,4 +162,38 @@ func FuzzRewritingLeavesTheRestAlone(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A source that changes between the hash and the copy: nothing gets a name that is not its own.
+func TestAHashedNameHasItsOwnContent(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	o := options(root, Source{"a", &opened{FS: memory("a", "x.bin", "one").FS, each: func(n int, m fstest.MapFS) {
+		if n == 1 { // the hash is made by the first
+			m["x.bin"] = &fstest.MapFile{Data: []byte("two"), Mode: 0o644}
+		}
+	}}})
+	o.Hashed = true
+	refused(t, o, ".bin of a: changed while it was collected")
+	for name, text := range tree(t, root, true) {
+		if strings.HasPrefix(name, "x.") && name != "x.bin" {
+			t.Errorf("%s is there: %q", name, text)
+		}
+	}
+}
+
+// opened calls each after every time a file was opened.
+type opened struct {
+	fs.FS
+	each func(n int, files fstest.MapFS)
+	n    int
+}
+
+func (o *opened) Open(name string) (fs.File, error) {
+	f, err := o.FS.Open(name)
+	if st, _ := fs.Stat(o.FS, name); err == nil && st.Mode().IsRegular() {
+		o.n++
+		o.each(o.n, o.FS.(fstest.MapFS))
+	}
+	return f, err
 }

@@ -2,9 +2,14 @@ package collect
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/seed17661985/ostler/server/static"
 )
 
 // output is a file as it is to be in the folder.
@@ -27,6 +32,19 @@ func (o output) open() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(o.text)), nil
 	}
 	return o.from.source.FS.Open(o.from.name)
+}
+
+// copyHashed copies what the name has the hash of: a file may have changed since that was made,
+// and what has such a name is kept by browsers for ever.
+func (o output) copyHashed(w io.Writer, src io.Reader) error {
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, h), src); err != nil {
+		return err
+	}
+	if static.HashedName(o.from.name, hex.EncodeToString(h.Sum(nil))) != o.name {
+		return errors.New("changed while it was collected: collect again")
+	}
+	return nil
 }
 
 func (o output) failed(err error) error {

@@ -156,8 +156,11 @@ func (t *target) copy(out output) error {
 			return err
 		}
 		defer src.Close()
-		_, err = io.Copy(w, src)
-		return err
+		if !out.hashed || out.text != nil {
+			_, err = io.Copy(w, src)
+			return err
+		}
+		return out.copyHashed(w, src)
 	})
 }
 

@@ -120,9 +120,12 @@ func (t *tree) find(at string, index []string) *File {
 		if rest != "" {
 			return nil
 		}
-		return t.regular(t.file)
+		found, _ := t.regular(t.file)
+		return found
 	case rest != "" && rest[0] != '/':
 		return nil // the name of a neighbour that begins alike
+	case rest == "//":
+		return nil // an empty segment
 	}
 	name, folder := strings.CutSuffix(strings.TrimPrefix(rest, "/"), "/")
 	if name == "" {
@@ -132,7 +135,7 @@ func (t *tree) find(at string, index []string) *File {
 		return nil
 	}
 	if !folder {
-		if found := t.regular(name); found != nil {
+		if found, isFolder := t.regular(name); !isFolder {
 			return found
 		}
 	}
@@ -143,7 +146,7 @@ func (t *tree) find(at string, index []string) *File {
 // a path without a slash at its end is sent to the one with it.
 func (t *tree) folder(name string, slash bool, index []string) *File {
 	for _, i := range index {
-		found := t.regular(path.Join(name, i))
+		found, _ := t.regular(path.Join(name, i))
 		if found == nil {
 			continue
 		}
@@ -155,27 +158,27 @@ func (t *tree) folder(name string, slash bool, index []string) *File {
 	return nil
 }
 
-// regular opens a file. O_NONBLOCK: to open a pipe would mean to wait for its writer.
-func (t *tree) regular(name string) *File {
+// regular opens a file, and reports whether it is a folder instead. O_NONBLOCK: to open a pipe
+// would mean to wait for its writer.
+func (t *tree) regular(name string) (found *File, isFolder bool) {
 	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	found := checked(f)
-	if found != nil {
+	if found, isFolder = checked(f); found != nil {
 		found.name, found.tree = name, t
 	}
-	return found
+	return found, isFolder
 }
 
 // checked closes what is not a file.
-func checked(f *os.File) *File {
+func checked(f *os.File) (found *File, isFolder bool) {
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		_ = f.Close()
-		return nil
+		return nil, err == nil && st.IsDir()
 	}
-	return &File{File: f, info: st}
+	return &File{File: f, info: st}, false
 }
 
 // OpenFile opens a file that is in no Place: the caller answers for its name. The error
@@ -185,7 +188,7 @@ func OpenFile(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := checked(f)
+	found, _ := checked(f)
 	if found == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}

@@ -127,7 +127,7 @@ func (f *File) sibling(accepted []string) (*File, string) {
 		if !accepts(accepted, c.name) {
 			continue
 		}
-		s := f.tree.regular(f.name + c.ext)
+		s, _ := f.tree.regular(f.name + c.ext)
 		if s == nil {
 			continue
 		}

@@ -151,6 +151,9 @@ func TestPlacesAndIndexes(t *testing.T) {
 		"/static/docs":        "307 ./docs/",
 		"/static/docs?q=1":    "307 ./docs/?q=1",
 		"/static/a:b":         "307 ./a:b/",
+		"/static//":           "404 not a file\n", // not back to itself
+		"//":                  "404 not a file\n",
+		"/static/nothing":     "404 not a file\n",
 		"/static/sub/":        "404 not a file\n", // no index, no list
 		"/static/sub":         "404 not a file\n",
 		"/static/x.txt/":      "404 not a file\n",

@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime/pprof"
@@ -186,6 +188,39 @@ func TestExtend(t *testing.T) {
 	if err := Extend(t.Context(), time.Second); err != nil {
 		t.Errorf("without a limit: %v", err)
 	}
+}
+
+// wire is a recorder whose connection can be had.
+type wire struct {
+	*httptest.ResponseRecorder
+	net.Conn
+}
+
+func (w wire) Write(b []byte) (int, error) { return w.ResponseRecorder.Write(b) }
+
+func (w wire) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.Conn, nil, nil }
+
+// A connection that was upgraded is no request any more.
+func TestWhatIsHijackedHasNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		p, h, said := limitedPool(t, func(w http.ResponseWriter, r *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			time.Sleep(3 * allowance) // fake time
+			if err := Extend(r.Context(), time.Hour); err != nil {
+				t.Error(err)
+			}
+		})
+		h.ServeHTTP(wire{httptest.NewRecorder(), theirs}, get("/"))
+		if n := p.opts.Page.AppCounters()[2]; len(said.looks)+len(said.stuck) > 0 || n.Rejects.Total() > 0 || n.Status[1] != 1 {
+			t.Errorf("%d looks, %d stuck, counted %+v", len(said.looks), len(said.stuck), n)
+		}
+	})
 }
 
 // The end of the request's own context is the end of what the handler sees.

@@ -82,13 +82,12 @@ func (w *limitedWriter) answer() {
 		return
 	}
 	w.answered = true
-	// Else the server would read the request's body before it answers, and the handler does
-	// that, or waits for it.
-	_ = http.NewResponseController(res.inner).EnableFullDuplex()
 	h := res.Header()
 	clear(h)
 	if res.request.ProtoMajor == 1 {
-		h.Set("Connection", "close") // nothing comes behind it while the handler runs
+		// Nothing comes behind it while the handler runs, and net/http does not read the
+		// request's body before it answers: the handler does that, or waits for it.
+		h.Set("Connection", "close")
 	}
 	refuse(res, res.request, http.StatusGatewayTimeout)
 	_ = res.FlushError() // an error is the client's loss, and is counted
