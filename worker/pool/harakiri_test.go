@@ -279,6 +279,22 @@ func TestGoroutinesOfALimitedRequestAreLabelled(t *testing.T) {
 	})
 }
 
+// Nor does a drain wait for its connection.
+func TestADrainLeavesTheConnectionOfWhoIsStuck(t *testing.T) {
+	release, stuck := make(chan struct{}), make(chan Request, 1)
+	p := newPool(t, Options{Slots: 2, OnStuck: func(r Request) { stuck <- r }})
+	ln := listen(t)
+	serveHTTP(t, p, ln, Limited(Limits{Limit: time.Millisecond}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })).ServeHTTP)
+	defer close(release)
+	if res, _, err := dial(t, ln.Addr()).do("GET", "/", ""); err != nil || res.StatusCode != http.StatusGatewayTimeout {
+		t.Fatal(res, err)
+	}
+	<-stuck
+	if err := <-drainIn(p, patience, 0); err != ErrStuck {
+		t.Errorf("the drain ends with %v", err)
+	}
+}
+
 // net/http answers, though the body that the handler waits for, or never reads, is still on its way.
 func TestTheLimitAnswersWhileABodyIsMissing(t *testing.T) {
 	release := make(chan struct{})
