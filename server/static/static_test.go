@@ -211,6 +211,14 @@ func TestAnswersCanBeCheckedAndCutIntoParts(t *testing.T) {
 	if tag == "" || modified == "" || res.Header.Get("Accept-Ranges") != "bytes" || res.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Fatalf("header %v", res.Header)
 	}
+	if res.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("a client may guess another type: %v", res.Header)
+	}
+	head := httptest.NewRecorder()
+	h.ServeHTTP(head, httptest.NewRequest("HEAD", "/a.txt", nil))
+	if head.Code != 200 || head.Body.Len() > 0 || head.Header().Get("Content-Length") != "10" {
+		t.Errorf("HEAD: %d, %d bytes, %v", head.Code, head.Body.Len(), head.Header())
+	}
 	for _, c := range []struct {
 		name, value string
 		status      int

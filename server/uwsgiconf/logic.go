@@ -74,7 +74,9 @@ func (e *expander) begin(o option) {
 		return
 	}
 	if isLoop(o.key) {
-		e.open.words = e.loop(o, o.value)
+		if e.open.words = e.loop(o, o.value); len(e.open.words) == 0 {
+			e.open.why = strings.TrimSpace(o.key+" = "+o.raw) + " has no round on this machine"
+		}
 		return
 	}
 	value, holds := e.holds(o, o.value)

@@ -50,6 +50,8 @@ func TestOptions(t *testing.T) {
 		"processes = 2\nvirtual = %(processes)":  {`#   left out: ostler has no such key; it is about something that does not exist here, or a mistake that uWSGI passes over`},
 		"plugin = x\nenv = P=%(plugin)":          {`#   replaced: a name for a value; the value stands wherever the name is used`, `P = "x"  # made.ini:4: env = P=%(plugin)`},
 		"for-glob = *.ini\nenv = G=%(_)\nendfor": {`G = "made.ini"  # made.ini:4: env = G=%(_)`},
+		"for-glob = *.none\nenv = G=1\nendfor":   {`# env = G=1 (made.ini:4)`, `#   left out: for-glob = *.none has no round on this machine`},
+		"for =\nenv = G=1\nendfor":               {`#   left out: for = has no round on this machine`},
 		"env = D=%(a / 0)\nenv = E=%(1 +)":       {`D = "%(a / 0)"`, `E = "%(1 +)"`},
 	} {
 		files := map[string]string{"made.ini": "[uwsgi]\nhttp-socket = /beside\n" + source + "\n"}
