@@ -57,7 +57,7 @@ type runningLegacy struct {
 
 type ledgerLegacy struct {
 	Total stats.Counters
-	Cores []stats.Counters
+	Cores []stats.CoreCounters
 	Apps  []appLegacy // a map by struct is no JSON
 }
 

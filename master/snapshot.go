@@ -256,7 +256,7 @@ func (w workerView) row(now time.Time, dir string) stats.Worker {
 	var inflight []stats.InFlight
 	for _, p := range w.pages {
 		n := p.Numbers()
-		sum = sum.Plus(n.Total, n.Rows).PlusApps(p.apps, n.Apps)
+		sum = sum.Plus(n.Total, n.Cores).PlusApps(p.apps, n.Apps)
 		inflight = append(inflight, p.InFlight()...)
 		row.Upgraded += p.Upgraded()
 		row.Queued += int(p.Waiting())

@@ -291,5 +291,5 @@ func (l *loop) bury(a actBury) {
 	defer r.proc.Close()
 	n := r.proc.Page().Numbers()
 	l.gens[r.gen].spent = l.gens[r.gen].spent.plus(n.Total)
-	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(n.Total, n.Rows).PlusApps(r.apps, n.Apps)
+	l.ledgers[a.slot] = l.ledgers[a.slot].Plus(n.Total, n.Cores).PlusApps(r.apps, n.Apps)
 }

@@ -182,7 +182,7 @@ func (s *single) Snapshot() stats.Snapshot {
 	}
 	w.RSS, w.VSZ = stats.ProcessMemory(pid)
 	w.Upgraded, w.Queued, w.Process = s.page.Upgraded(), int(s.page.Waiting()), s.page.ProcessStats(pid)
-	w.Fill(n.Total, n.Rows, s.page.InFlight(), time.Now())
+	w.Fill(n.Total, n.Cores, s.page.InFlight(), time.Now())
 	if beat := s.page.Heartbeat(); !beat.IsZero() {
 		w.HeartbeatAgeMS = max(0, time.Since(beat).Milliseconds())
 	}

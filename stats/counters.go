@@ -61,11 +61,41 @@ func (c Counters) Add(o Counters) Counters {
 	return c
 }
 
+// AddCore adds what a slot has done beyond what it has done for apps.
+func (c Counters) AddCore(o CoreCounters) Counters {
+	c.Static += o.Static
+	c.ReadErrors += o.ReadErrors
+	c.WriteErrors += o.WriteErrors
+	c.Rx += o.Rx
+	c.Tx += o.Tx
+	return c
+}
+
 // AddApp adds what was done for an app.
 func (c Counters) AddApp(o AppCounters) Counters {
 	return c.Add(Counters{
 		Requests: o.Requests, Exceptions: o.Exceptions, Busy: o.Busy, Status: o.Status, Latency: o.Latency, Rejects: o.Rejects,
 	})
+}
+
+// CoreCounters is what a request slot has done so far. Each only grows. The fields are those
+// of Counters; there are few, because a server has many slots.
+type CoreCounters struct {
+	Requests    uint64
+	Static      uint64
+	Exceptions  uint64
+	ReadErrors  uint64
+	WriteErrors uint64
+	Rx          uint64
+	Tx          uint64
+}
+
+// Add sums field by field.
+func (c CoreCounters) Add(o CoreCounters) CoreCounters {
+	return CoreCounters{
+		c.Requests + o.Requests, c.Static + o.Static, c.Exceptions + o.Exceptions,
+		c.ReadErrors + o.ReadErrors, c.WriteErrors + o.WriteErrors, c.Rx + o.Rx, c.Tx + o.Tx,
+	}
 }
 
 // grow adds by to sum, place by place.
@@ -130,7 +160,7 @@ type InFlight struct {
 // Plus leaves the receiver as it was, so a published Ledger can be read by anyone.
 type Ledger struct {
 	Total Counters
-	Cores []Counters
+	Cores []CoreCounters
 	Apps  map[App]AppCounters // see PlusApps
 }
 
@@ -141,8 +171,8 @@ type Ledger struct {
 //
 // Invariant: if each process's own numbers only grow, and a process moves from "present"
 // to "final" only after it ended, then no number of the result ever goes backwards.
-func (l Ledger) Plus(total Counters, rows []Counters) Ledger {
-	cores := make([]Counters, max(len(l.Cores), len(rows)))
+func (l Ledger) Plus(total Counters, rows []CoreCounters) Ledger {
+	cores := make([]CoreCounters, max(len(l.Cores), len(rows)))
 	copy(cores, l.Cores)
 	for i, row := range rows {
 		cores[i] = cores[i].Add(row)

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -25,14 +26,14 @@ func each(v reflect.Value, f func(reflect.Value)) {
 	}
 }
 
-func numbers[C Counters | AppCounters](c C) []uint64 {
+func numbers[C Counters | CoreCounters | AppCounters](c C) []uint64 {
 	var list []uint64
 	each(reflect.ValueOf(c), func(v reflect.Value) { list = append(list, v.Uint()) })
 	return list
 }
 
 // work adds up to limit-1 to every number of c.
-func work[C Counters | AppCounters](c C, rng *rand.Rand, limit uint64) C {
+func work[C Counters | CoreCounters | AppCounters](c C, rng *rand.Rand, limit uint64) C {
 	each(reflect.ValueOf(&c).Elem(), func(v reflect.Value) { v.SetUint(v.Uint() + rng.Uint64N(limit)) })
 	return c
 }
@@ -51,6 +52,13 @@ func TestAddSumsEveryField(t *testing.T) {
 	for i := range sum {
 		if sum[i] != na[i]+nb[i] {
 			t.Errorf("number %d of an app: %d + %d = %d", i, na[i], nb[i], sum[i])
+		}
+	}
+	c, d := work(CoreCounters{}, rng, 1<<40), work(CoreCounters{}, rng, 1<<40)
+	sum, na, nb = numbers(c.Add(d)), numbers(c), numbers(d)
+	for i := range sum {
+		if sum[i] != na[i]+nb[i] {
+			t.Errorf("number %d of a slot: %d + %d = %d", i, na[i], nb[i], sum[i])
 		}
 	}
 }
@@ -96,7 +104,7 @@ func TestBucketBoundsIsTheCallersCopy(t *testing.T) {
 // process is a worker's process in the walk below.
 type process struct {
 	total Counters
-	rows  []Counters
+	rows  []CoreCounters
 }
 
 func (p *process) work(rng *rand.Rand) {
@@ -105,7 +113,7 @@ func (p *process) work(rng *rand.Rand) {
 	}
 	p.total = work(Counters{}, rng, 1) // rejections and the like belong to no row
 	for _, r := range p.rows {
-		p.total = p.total.Add(r)
+		p.total = p.total.AddCore(r)
 	}
 }
 
@@ -118,7 +126,7 @@ func TestMergingNeverGoesBackwards(t *testing.T) {
 			switch rng.IntN(4) {
 			case 0: // a process is spawned, beside the old one or alone, with any number of threads
 				if len(live) < 3 {
-					live = append(live, &process{rows: make([]Counters, 1+rng.IntN(5))})
+					live = append(live, &process{rows: make([]CoreCounters, 1+rng.IntN(5))})
 				}
 			case 1: // a process ends: SIGKILL or drain, the ledger does not care
 				if len(live) > 0 {
@@ -146,21 +154,24 @@ func assertNotLess(t *testing.T, seed uint64, step int, now, before Ledger) {
 	if len(now.Cores) < len(before.Cores) {
 		t.Fatalf("seed %d step %d: %d cores after %d", seed, step, len(now.Cores), len(before.Cores))
 	}
-	rows := append([]Counters{before.Total}, before.Cores...)
-	for i, next := range append([]Counters{now.Total}, now.Cores[:len(before.Cores)]...) {
-		had := numbers(rows[i])
-		for j, n := range numbers(next) {
-			if n < had[j] {
-				t.Fatalf("seed %d step %d: row %d number %d fell from %d to %d", seed, step, i, j, had[j], n)
+	notLess := func(what string, now, before []uint64) {
+		t.Helper()
+		for i, n := range now {
+			if n < before[i] {
+				t.Fatalf("seed %d step %d: number %d of %s fell from %d to %d", seed, step, i, what, before[i], n)
 			}
 		}
+	}
+	notLess("all", numbers(now.Total), numbers(before.Total))
+	for i, had := range before.Cores {
+		notLess(fmt.Sprint("core ", i), numbers(now.Cores[i]), numbers(had))
 	}
 }
 
 func TestPlusLeavesItsReceiverAlone(t *testing.T) {
-	one := []Counters{{Requests: 1}, {Requests: 1}}
+	one := []CoreCounters{{Requests: 1}, {Requests: 1}}
 	l := Ledger{}.Plus(Counters{Requests: 2}, one)
-	_ = l.Plus(Counters{Requests: 5}, []Counters{{Requests: 5}})
+	_ = l.Plus(Counters{Requests: 5}, []CoreCounters{{Requests: 5}})
 	want := Ledger{Total: Counters{Requests: 2}, Cores: one}
 	if !reflect.DeepEqual(l, want) {
 		t.Errorf("a published ledger changed to %+v", l)

@@ -8,7 +8,7 @@ import "time"
 // what of Process is the present one's. So is AvgRT, if it was
 // set to the process's moving average; otherwise it becomes the lifetime mean. The
 // apps are FillApps's.
-func (w *Worker) Fill(c Counters, cores []Counters, inflight []InFlight, now time.Time) {
+func (w *Worker) Fill(c Counters, cores []CoreCounters, inflight []InFlight, now time.Time) {
 	w.Requests, w.Exceptions = c.Requests, c.Exceptions
 	w.Rejected, w.Rejects = c.Rejects.Total(), c.Rejects.row()
 	w.Tx, w.Rx, w.Upgrades = c.Tx, c.Rx, c.Upgrades
@@ -43,7 +43,7 @@ func status(pid, inflight int) Status {
 	return Idle
 }
 
-func coreList(rows []Counters, inflight []InFlight) []Core {
+func coreList(rows []CoreCounters, inflight []InFlight) []Core {
 	cores := make([]Core, len(rows))
 	for i, row := range rows {
 		cores[i] = Core{ID: i, Requests: row.Requests, StaticRequests: row.Static, WriteErrors: row.WriteErrors, ReadErrors: row.ReadErrors}

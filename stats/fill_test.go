@@ -13,7 +13,7 @@ func TestFillDerivesAWorker(t *testing.T) {
 	}
 	c.Latency[LatencyBucket(2*time.Millisecond)] = 4
 	w := Worker{ID: 2, PID: 7}
-	w.Fill(c, []Counters{{Requests: 3}, {Requests: 1, ReadErrors: 9, WriteErrors: 8}}, nil, start())
+	w.Fill(c, []CoreCounters{{Requests: 3}, {Requests: 1, ReadErrors: 9, WriteErrors: 8}}, nil, start())
 
 	if w.Requests != 4 || w.Exceptions != 1 || w.Rejected != 3 || w.Upgrades != 2 || w.Rx != 50 || w.Tx != 60 {
 		t.Errorf("counts are %+v", w)
@@ -61,7 +61,7 @@ func TestStatusWords(t *testing.T) {
 func TestFillSurvivesAPageThatLies(t *testing.T) {
 	var w Worker
 	future := start().Add(time.Hour)
-	w.Fill(Counters{}, make([]Counters, 1), []InFlight{{Slot: 7, Start: future}, {Slot: -1, Start: future}}, start())
+	w.Fill(Counters{}, make([]CoreCounters, 1), []InFlight{{Slot: 7, Start: future}, {Slot: -1, Start: future}}, start())
 	if len(w.Cores) != 1 || w.Cores[0].InRequest != 0 {
 		t.Errorf("cores %+v", w.Cores)
 	}

@@ -9,11 +9,7 @@ import (
 // ProcessMemory gives a process's resident and virtual size in bytes, as Linux shows
 // them; 0 for a process that is gone and on systems without Linux's /proc.
 func ProcessMemory(pid int) (rss, vsz uint64) {
-	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0, 0
-	}
-	return parseStatm(statm, uint64(os.Getpagesize()))
+	return parseStatm(readProc(procDir(pid)+"/statm"), uint64(os.Getpagesize()))
 }
 
 // parseStatm reads "size resident ...", in pages.

@@ -80,7 +80,8 @@ func full() Snapshot {
 	c.Rejects = Rejects{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	c.Runtime = Runtime{CPUUser: 21_000, CPUSystem: 22_000, GCCycles: 23, GCPause: 24_000, GCCPU: 25_000}
 	running := InFlight{Slot: 1, ID: 99, Start: start(), Method: "GET", Path: "/a", Peer: "10.0.0.1:5"}
-	w.Fill(c, []Counters{c, c}, []InFlight{running}, start().Add(1500*time.Millisecond))
+	core := CoreCounters{Requests: 10, ReadErrors: 2, WriteErrors: 3}
+	w.Fill(c, []CoreCounters{core, core}, []InFlight{running}, start().Add(1500*time.Millisecond))
 	shop := App{Name: "shop", Mountpoint: "/shop"}
 	done := AppCounters{Requests: 10, Exceptions: 1, Busy: 7_000_000, Status: c.Status, Latency: c.Latency, Rejects: c.Rejects}
 	known := []App{{Name: "other"}, shop} // so that its id is not zero

@@ -38,7 +38,7 @@ func sample() fixed {
 	busy := stats.Worker{ID: 1, PID: 4711, RSS: 1 << 20, VSZ: 1 << 30, RespawnCount: 3, Accepting: 1, Upgraded: 7, Queued: 5,
 		Generation: 4, HeartbeatAgeMS: 250, LastSpawn: 1600000000, DeltaRequests: 11, HarakiriCount: 0, Restarts: exits.Restarts()}
 	busy.Process = stats.ProcessStats{OpenFDs: 12, MaxFDs: 1024, Threads: 9, Goroutines: 33, Heap: 5 << 20}
-	busy.Fill(c, []stats.Counters{c, {}}, []stats.InFlight{{Slot: 1, ID: 5, Start: at, Path: "/x"}}, at)
+	busy.Fill(c, []stats.CoreCounters{{Requests: 21}, {}}, []stats.InFlight{{Slot: 1, ID: 5, Start: at, Path: "/x"}}, at)
 	shop, blog := stats.App{Name: "shop", Mountpoint: "/shop"}, stats.App{Name: "blog"}
 	again := stats.App{Name: "shop", Mountpoint: "/store"}
 	n := stats.AppCounters{Requests: 7, Exceptions: 1, Busy: 500_000_000}

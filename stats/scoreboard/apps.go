@@ -96,25 +96,28 @@ func (a *about) read() (n stats.Rejects) {
 
 func (s *Slot) tally(app int) *tally { return &s.tallies[place(app, len(s.tallies))] }
 
-// add counts a request. The time comes first, see read.
+// add counts a request. The time comes first, see addTo.
 func (t *tally) add(status int, took time.Duration) {
 	t.busy.Add(uint64(max(took, 1)))
 	t.cells[stats.StatusClass(status)*stats.NumBuckets+stats.LatencyBucket(took)].Add(1)
 }
 
-// read looks at the cells only if there is something: most apps of most slots have never
+// addTo looks at the cells only if there is something: most apps of most slots have never
 // been asked for.
-func (t *tally) read() stats.AppCounters {
-	n := stats.AppCounters{Busy: t.busy.Load(), Exceptions: t.exceptions.Load()}
-	if n.Busy == 0 {
-		return n
+func (t *tally) addTo(app *stats.AppCounters, core *stats.CoreCounters) {
+	busy, exceptions := t.busy.Load(), t.exceptions.Load()
+	app.Busy += busy
+	app.Exceptions += exceptions
+	core.Exceptions += exceptions
+	if busy == 0 {
+		return
 	}
 	for i := range t.cells {
 		if k := t.cells[i].Load(); k > 0 {
-			n.Requests += k
-			n.Status[i/stats.NumBuckets] += k
-			n.Latency[i%stats.NumBuckets] += k
+			core.Requests += k
+			app.Requests += k
+			app.Status[i/stats.NumBuckets] += k
+			app.Latency[i%stats.NumBuckets] += k
 		}
 	}
-	return n
 }

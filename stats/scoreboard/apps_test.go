@@ -54,7 +54,7 @@ func TestARequestIsItsAppsAndTheSlots(t *testing.T) {
 		}
 	}
 	for slot, n := range []uint64{3, 4} {
-		if row := p.Rows()[slot]; row.Requests != n || row.Exceptions != n {
+		if row := p.Cores()[slot]; row.Requests != n || row.Exceptions != n {
 			t.Errorf("slot %d has %d requests and %d exceptions, want %d", slot, row.Requests, row.Exceptions, n)
 		}
 	}
@@ -96,7 +96,7 @@ func TestAPageHasRoomForEveryApp(t *testing.T) {
 		if n := counts[0].Requests + counts[max(apps-1, 0)].Requests; n != 6 && n != 12 { // 12: the first is the last
 			t.Errorf("%d apps: counts %+v", apps, counts)
 		}
-		if rows := master.Rows(); rows[0] != rows[2] || rows[0].Requests != 2 {
+		if rows := master.Cores(); rows[0] != rows[2] || rows[0].Requests != 2 {
 			t.Errorf("%d apps: rows %+v", apps, rows)
 		}
 	}

@@ -12,21 +12,21 @@ import (
 // moment is not promised, because requests go on. But a request that is in one of them is in
 // all.
 type Numbers struct {
-	Total stats.Counters      // the rows together, and what belongs to no slot
-	Rows  []stats.Counters    // of the slots
-	Apps  []stats.AppCounters // one more than there are apps: the last is what none of them took
+	Total stats.Counters       // the slots and the apps together, and what belongs to neither
+	Cores []stats.CoreCounters // of the slots
+	Apps  []stats.AppCounters  // one more than there are apps: the last is what none of them took
 }
 
 // Numbers reads every counter once.
 func (p *Page) Numbers() Numbers {
-	n := Numbers{Rows: make([]stats.Counters, len(p.slots)), Apps: make([]stats.AppCounters, len(p.apps))}
+	n := Numbers{Cores: make([]stats.CoreCounters, len(p.slots)), Apps: make([]stats.AppCounters, len(p.apps))}
 	for i := range p.slots {
-		n.Rows[i] = p.slots[i].counters(n.Apps)
-		n.Total = n.Total.Add(n.Rows[i])
+		n.Cores[i] = p.slots[i].counters(n.Apps)
+		n.Total = n.Total.AddCore(n.Cores[i])
 	}
 	for app := range p.apps {
 		n.Apps[app].Rejects = p.apps[app].read()
-		n.Total = n.Total.Add(stats.Counters{Rejects: n.Apps[app].Rejects})
+		n.Total = n.Total.AddApp(n.Apps[app])
 	}
 	n.Total.Upgrades = p.head.upgrades.Load()
 	n.Total.Waited = p.head.waited.Load()
@@ -41,8 +41,8 @@ func (p *Page) Numbers() Numbers {
 // Totals is the Total of Numbers.
 func (p *Page) Totals() stats.Counters { return p.Numbers().Total }
 
-// Rows is the Rows of Numbers.
-func (p *Page) Rows() []stats.Counters { return p.Numbers().Rows }
+// Cores is the Cores of Numbers.
+func (p *Page) Cores() []stats.CoreCounters { return p.Numbers().Cores }
 
 // AppCounters is the Apps of Numbers.
 func (p *Page) AppCounters() []stats.AppCounters { return p.Numbers().Apps }

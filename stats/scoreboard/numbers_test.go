@@ -56,15 +56,16 @@ func TestTheNumbersOfOneReadingAgree(t *testing.T) {
 	var last uint64
 	until(t, "a thousand requests", func() bool {
 		n := p.Numbers()
-		var rows, apps stats.Counters
-		for _, r := range n.Rows {
-			rows = rows.Add(r)
+		var cores stats.CoreCounters
+		var apps stats.Counters
+		for _, c := range n.Cores {
+			cores = cores.Add(c)
 		}
 		for _, a := range n.Apps {
 			apps = apps.AddApp(a)
 		}
-		if rows != n.Total || apps != n.Total {
-			t.Fatalf("one reading has\n%+v in all\n%+v in the slots\n%+v in the apps", n.Total, rows, apps)
+		if cores.Requests != n.Total.Requests || apps != n.Total {
+			t.Fatalf("one reading has\n%+v in all\n%+v in the slots\n%+v in the apps", n.Total, cores, apps)
 		}
 		var answers, durations uint64
 		for _, k := range n.Total.Status {

@@ -88,7 +88,7 @@ func TestBothSidesSeeOnePage(t *testing.T) {
 		t.Errorf("in flight: %+v", list)
 	}
 	worker.Slot(4).End(NoApp, 200, time.Millisecond)
-	if len(master.InFlight()) != 0 || master.Slot(4).InUse() || master.Rows()[4].Requests != 1 {
+	if len(master.InFlight()) != 0 || master.Slot(4).InUse() || master.Cores()[4].Requests != 1 {
 		t.Error("the end of the request does not show")
 	}
 }

@@ -107,9 +107,9 @@ func (s *Slot) add(word *atomic.Uint64, n int64) {
 }
 
 // counters are those of the slot alone; apps gets what it has done for each app.
-func (s *Slot) counters(apps []stats.AppCounters) stats.Counters {
+func (s *Slot) counters(apps []stats.AppCounters) stats.CoreCounters {
 	c := &s.row.counters
-	n := stats.Counters{
+	n := stats.CoreCounters{
 		ReadErrors:  c.readErrors.Load(),
 		WriteErrors: c.writeErrors.Load(),
 		Rx:          c.rx.Load(),
@@ -117,10 +117,7 @@ func (s *Slot) counters(apps []stats.AppCounters) stats.Counters {
 		Static:      c.static.Load(),
 	}
 	for app := range s.tallies {
-		if done := s.tallies[app].read(); done.Busy > 0 || done.Exceptions > 0 {
-			apps[app] = apps[app].Add(done)
-			n = n.AddApp(done)
-		}
+		s.tallies[app].addTo(&apps[app], &n)
 	}
 	runtime.KeepAlive(s.page)
 	return n

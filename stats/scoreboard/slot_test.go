@@ -40,9 +40,9 @@ func TestEveryCounterGoesToItsPlace(t *testing.T) {
 	want.Latency[stats.LatencyBucket(3*time.Millisecond)]++
 	want.Latency[0]++
 	want.Latency[stats.NumBuckets-1]++
-	rows := p.Rows()
-	if rows[1] != want || rows[0] != (stats.Counters{}) {
-		t.Errorf("rows\n%+v, want\n%+v", rows, want)
+	core := stats.CoreCounters{Requests: 3, Exceptions: 1, ReadErrors: 2, WriteErrors: 3, Rx: 10, Tx: 20}
+	if cores := p.Cores(); cores[1] != core || cores[0] != (stats.CoreCounters{}) {
+		t.Errorf("cores\n%+v, want\n%+v", cores, core)
 	}
 	want.Rejects[0] = 7
 	if got := p.Totals(); got != want {
