@@ -28,7 +28,7 @@ server/servertest| server server/uwsgi stats                                    
 server/proxyconf | server/config                                                   |
 server/forwarded |                                                                 |
 server/parking   | server/strict                                                   |
-server/static    |                                                                 |
+server/static    |                                                                 | unsafe
 server/static/attacks |                                                            |
 server/collect   | server/static                                                   | $compress
 server           | server/collect server/config server/forwarded server/parking server/static server/strict server/uwsgi master worker worker/control worker/pool stats stats/scoreboard stats/endpoint stats/appmetrics | $cli $hclog $sys $prometheus $model

@@ -15,6 +15,7 @@ import (
 const staticRounds = 5
 
 // staticFiles compares who serves a file itself, ostler and nginx, both spoken to directly.
+// ostler keeps a file open for a moment; so does an nginx that is told to.
 func staticFiles(ctx context.Context, l lab) (finding, error) {
 	w := workload{name: "static100k", about: "GET, a file of 100 KiB", size: 100 << 10}
 	data := filepath.Join(l.built, "data")
@@ -24,7 +25,8 @@ func staticFiles(ctx context.Context, l lab) (finding, error) {
 	only := []string{w.name}
 	f, err := newField(ctx, l.built, "static", l.workers, []peer{
 		{name: ostlerDirect, front: direct, only: only, commands: ostler("http-socket", equal, fmt.Sprintf("check-static = %q", data))},
-		{name: "nginx", front: direct, only: only, commands: nginxFiles(data)},
+		{name: "nginx", front: direct, only: only, commands: nginxFiles(data, false)},
+		{name: "nginx-open-file-cache", front: direct, only: only, commands: nginxFiles(data, true)},
 	})
 	defer f.close()
 	if err != nil {
@@ -54,8 +56,9 @@ func staticFiles(ctx context.Context, l lab) (finding, error) {
 	}, nil
 }
 
-// nginxFiles is an nginx that serves a folder.
-func nginxFiles(folder string) func(place) (map[string]command, error) {
+// nginxFiles is an nginx that serves a folder, as it is configured by default or with its files
+// kept open.
+func nginxFiles(folder string, keep bool) func(place) (map[string]command, error) {
 	return func(at place) (map[string]command, error) {
 		conf, err := template.ParseFS(peerFiles, "peers/static.conf")
 		if err != nil {
@@ -66,7 +69,7 @@ func nginxFiles(folder string) func(place) (map[string]command, error) {
 			return nil, err
 		}
 		defer out.Close()
-		values := map[string]any{"Root": os.Geteuid() == 0, "Workers": at.workers, "Dir": at.dir, "Listen": at.listen, "Folder": folder}
+		values := map[string]any{"Root": os.Geteuid() == 0, "Workers": at.workers, "Files": at.file(""), "Listen": at.listen, "Folder": folder, "Keep": keep}
 		if err := conf.Execute(out, values); err != nil {
 			return nil, err
 		}

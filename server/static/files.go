@@ -35,24 +35,27 @@ type Options struct {
 type Files struct {
 	trees []tree
 	index []string
+	shelf *shelf
 }
 
 // tree is a Place that is open.
 type tree struct {
 	Place
-	root *os.Root
-	file string // the one file that there is; "": all
+	root  *os.Root
+	file  string // the one file that there is; "": all
+	shelf *shelf
 }
 
 // Open opens the folders, as they are now: one that is replaced later is served as it was.
 // An error names the folder.
 func Open(o Options) (*Files, error) {
-	f := &Files{index: o.Index}
+	f := &Files{index: o.Index, shelf: newShelf()}
 	for _, p := range o.Places {
 		t, err := openTree(p)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
+		t.shelf = f.shelf
 		f.trees = append(f.trees, t)
 	}
 	return f, nil
@@ -79,6 +82,7 @@ func openTree(p Place) (tree, error) {
 
 // Close closes the folders. Files that were found stay open.
 func (f *Files) Close() error {
+	f.shelf.close()
 	var errs []error
 	for _, t := range f.trees {
 		errs = append(errs, t.root.Close())
@@ -161,24 +165,34 @@ func (t *tree) folder(name string, slash bool, index []string) *File {
 // regular opens a file, and reports whether it is a folder instead. O_NONBLOCK: to open a pipe
 // would mean to wait for its writer.
 func (t *tree) regular(name string) (found *File, isFolder bool) {
-	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, false
+	at := place{t, name}
+	o := t.shelf.take(at)
+	if o == nil {
+		f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, false
+		}
+		if o, isFolder = checked(f); o == nil {
+			return nil, isFolder
+		}
+		t.shelf.put(at, o)
 	}
-	if found, isFolder = checked(f); found != nil {
-		found.name, found.tree = name, t
-	}
-	return found, isFolder
+	return &File{content: view{handle: o}, name: name, tree: t}, false
 }
 
 // checked closes what is not a file.
-func checked(f *os.File) (found *File, isFolder bool) {
+func checked(f *os.File) (o *handle, isFolder bool) {
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		_ = f.Close()
 		return nil, err == nil && st.IsDir()
 	}
-	return &File{File: f, info: st}, false
+	raw, err := f.SyscallConn()
+	if err != nil {
+		_ = f.Close()
+		return nil, false
+	}
+	return &handle{file: f, info: st, raw: raw}, false
 }
 
 // OpenFile opens a file that is in no Place: the caller answers for its name. The error
@@ -188,10 +202,9 @@ func OpenFile(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, _ := checked(f)
-	if found == nil {
+	o, _ := checked(f)
+	if o == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	found.name = filepath.Base(name)
-	return found, nil
+	return &File{content: view{handle: o}, name: filepath.Base(name)}, nil
 }

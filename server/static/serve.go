@@ -3,11 +3,9 @@ package static
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -15,11 +13,10 @@ import (
 
 // File is an open file, and the answer to one request.
 type File struct {
-	*os.File
-	info  fs.FileInfo
-	name  string // in tree
-	tree  *tree  // nil: it is of OpenFile, and has no siblings
-	moved string // where the client has to ask for it; "": here
+	content view
+	name    string // in tree
+	tree    *tree  // nil: it is of OpenFile, and has no siblings
+	moved   string // where the client has to ask for it; "": here
 }
 
 // coding is a way to compress, and the end of a sibling's name.
@@ -59,12 +56,12 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Etag", send.etag(h.Get("Content-Encoding")))
 	if conditional(r.Header) {
-		http.ServeContent(w, r, "", f.info.ModTime(), send.File)
+		http.ServeContent(w, r, "", f.content.info.ModTime(), &send.content)
 		return
 	}
 	h.Set("Accept-Ranges", "bytes")
-	h.Set("Last-Modified", f.info.ModTime().UTC().Format(http.TimeFormat))
-	h.Set("Content-Length", strconv.FormatInt(send.info.Size(), 10))
+	h.Set("Last-Modified", f.content.info.ModTime().UTC().Format(http.TimeFormat))
+	h.Set("Content-Length", strconv.FormatInt(send.content.info.Size(), 10))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		send.whole(w)
@@ -88,15 +85,26 @@ const oneWrite = 3 << 10
 // has to guess the type, unless the head is on its way. A small file travels with its head. An
 // error is the client's going away.
 func (f *File) whole(w http.ResponseWriter) {
-	size := f.info.Size()
+	size := f.content.info.Size()
 	if size <= oneWrite {
 		var buf [oneWrite]byte
-		n, _ := io.ReadFull(f, buf[:size])
+		n, _ := io.ReadFull(&f.content, buf[:size])
 		_, _ = w.Write(buf[:n])
 		return
 	}
 	_ = http.NewResponseController(w).Flush() // a writer of a test may have none
-	_, _ = io.CopyN(w, f.File, size)
+	if _, err := io.CopyN(w, &f.content, size); err == nil && size <= memoryMost {
+		f.content.read.Store(true)
+	}
+}
+
+// Close lets go of a file that is not served.
+func (f *File) Close() error {
+	if f.tree == nil {
+		return f.content.file.Close()
+	}
+	f.tree.shelf.leave(f.content.handle)
+	return nil
 }
 
 // caching: what may change is asked for again each time, which costs a 304, and nobody sees the
@@ -113,7 +121,7 @@ func (f *File) caching() string {
 // no content.
 func (f *File) announce(h http.Header, r *http.Request) {
 	if r.Header.Get("If-Match") == "" && r.Header.Get("If-Unmodified-Since") == "" {
-		h.Set("Content-Length", strconv.FormatInt(f.info.Size(), 10))
+		h.Set("Content-Length", strconv.FormatInt(f.content.info.Size(), 10))
 	}
 }
 
@@ -131,7 +139,7 @@ func (f *File) sibling(accepted []string) (*File, string) {
 		if s == nil {
 			continue
 		}
-		if !s.info.ModTime().Before(f.info.ModTime()) {
+		if !s.content.info.ModTime().Before(f.content.info.ModTime()) {
 			return s, c.name
 		}
 		_ = s.Close()
@@ -157,7 +165,7 @@ func accepts(accepted []string, coding string) bool {
 
 // etag tells contents apart by time and length, as nginx does, and to the nanosecond.
 func (f *File) etag(coding string) string {
-	tag := fmt.Sprintf("%x-%x", f.info.ModTime().UnixNano(), f.info.Size())
+	tag := fmt.Sprintf("%x-%x", f.content.info.ModTime().UnixNano(), f.content.info.Size())
 	if coding != "" {
 		tag += "-" + coding
 	}

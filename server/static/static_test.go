@@ -90,7 +90,7 @@ func TestNoAttackFindsAFile(t *testing.T) {
 			n++
 			r := &http.Request{Method: "GET", URL: attacks.URL(target)}
 			if found := f.Find(r, ""); found != nil {
-				text, _ := io.ReadAll(found)
+				text, _ := io.ReadAll(&found.content)
 				t.Errorf("%q finds a file: %q", target, text)
 				found.Close()
 			}
@@ -186,7 +186,7 @@ func TestClientsViewOfThePathDecides(t *testing.T) {
 	defer f.Close()
 	for script, want := range map[string]string{"": "root", "/shop": "shop", "/elsewhere": "root"} {
 		found := f.Find(httptest.NewRequest("GET", "/static/a.txt", nil), script)
-		text, _ := io.ReadAll(found)
+		text, _ := io.ReadAll(&found.content)
 		if found.Close(); string(text) != want {
 			t.Errorf("below %q: %q, want %q", script, text, want)
 		}

@@ -32,6 +32,12 @@ func rawWrite(fd int, p []byte) (int, error) {
 	return result(n, errno)
 }
 
+// rawSendfile wants a file that is in memory. A nil offset is that of from.
+func rawSendfile(to, from int, offset *int64, most int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDFILE, uintptr(to), uintptr(from), uintptr(unsafe.Pointer(offset)), uintptr(most), 0, 0)
+	return result(n, errno)
+}
+
 func rawClose(fd int) error {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0)
 	_, err := result(0, errno)

@@ -29,11 +29,11 @@ func (c *kept) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(c.socket, src)
 }
 
-// copyFile copies from a regular file's own offset, which moves along, by calls of part
-// that copy something, or nothing at the end of the file. If it did nothing, because src is
+// copyFile copies from a regular file's offset, which moves along, by calls of part that
+// copy something, or nothing at the end of the file. If it did nothing, because src is
 // no such file or its file system cannot, it is not done. What of the limit is left is
 // exact, also when a deadline ends it: nothing was read that was not sent.
-func copyFile(src io.Reader, part func(from, most int) (int, error)) (total int64, done bool, err error) {
+func copyFile(src io.Reader, part func(from origin, most int) (int, error)) (total int64, done bool, err error) {
 	limit, r := int64(1<<63-1), src
 	limited, ok := src.(*io.LimitedReader)
 	if ok {
@@ -43,9 +43,10 @@ func copyFile(src io.Reader, part func(from, most int) (int, error)) (total int6
 	if !ok {
 		return 0, false, nil
 	}
-	used := f.Control(func(from uintptr) {
+	used := f.Control(func(fd uintptr) {
+		from := originOf(fd, r)
 		for n := 1; n > 0 && total < limit && err == nil; total += int64(n) {
-			n, err = part(int(from), int(min(limit-total, sendfileMost)))
+			n, err = part(from, int(min(limit-total, sendfileMost)))
 		}
 	})
 	if err == nil {
@@ -65,6 +66,28 @@ type file interface {
 	SyscallConn() (syscall.RawConn, error)
 }
 
+// shared is a file that several read at a time, each from an offset of his own. It says
+// whether its content was in memory a moment ago.
+type shared interface {
+	Offset() *int64
+	InMemory() bool
+}
+
+// origin is where a file is copied from.
+type origin struct {
+	fd       int
+	offset   *int64 // nil: the descriptor's own
+	inMemory bool
+}
+
+func originOf(fd uintptr, r io.Reader) origin {
+	from := origin{fd: int(fd)}
+	if s, ok := r.(shared); ok {
+		from.offset, from.inMemory = s.Offset(), s.InMemory()
+	}
+	return from
+}
+
 func regularFile(r io.Reader) (syscall.RawConn, bool) {
 	f, ok := r.(file)
 	if !ok {
@@ -77,9 +100,9 @@ func regularFile(r io.Reader) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-func (c *Conn) sendPart(from, most int) (n int, err error) {
+func (c *Conn) sendPart(from origin, most int) (n int, err error) {
 	send := func(to int) (err error) {
-		n, err = sendfile(to, from, most)
+		n, err = from.sendfile(to, most)
 		return err
 	}
 	if c.inTime(&c.writeBy) && c.refs.acquire() {
@@ -96,10 +119,10 @@ func (c *Conn) sendPart(from, most int) (n int, err error) {
 	return n, err
 }
 
-func (c *kept) sendPart(from, most int) (n int, err error) {
+func (c *kept) sendPart(from origin, most int) (n int, err error) {
 	var sent error
 	err = c.raw.Write(func(to uintptr) bool {
-		n, sent = sendfile(int(to), from, most)
+		n, sent = from.sendfile(int(to), most)
 		return sent != syscall.EAGAIN
 	})
 	if err == nil {
@@ -111,9 +134,14 @@ func (c *kept) sendPart(from, most int) (n int, err error) {
 	return n, err
 }
 
-// sendfile may take long, and so tells the scheduler.
-func sendfile(to, from, most int) (int, error) {
-	n, err := retry(func() (int, error) { return syscall.Sendfile(to, from, nil, most) })
+// sendfile may take long if it has to wait for a disk, and tells the scheduler then.
+func (o origin) sendfile(to, most int) (int, error) {
+	n, err := retry(func() (int, error) {
+		if o.inMemory {
+			return rawSendfile(to, o.fd, o.offset, min(most, longest))
+		}
+		return syscall.Sendfile(to, o.fd, o.offset, most)
+	})
 	return max(n, 0), err
 }
 

@@ -95,6 +95,48 @@ func TestOnlyTheKernelReadsAFile(t *testing.T) {
 	}
 }
 
+// fromHere is a file that several read at a time.
+type fromHere struct {
+	forTheKernel
+	offset   *int64
+	inMemory bool
+}
+
+func (f fromHere) Offset() *int64 { return f.offset }
+func (f fromHere) InMemory() bool { return f.inMemory }
+
+func TestOneFileIsSentFromSeveralOffsets(t *testing.T) {
+	content := unlike(2 << 20)
+	for name, inMemory := range map[string]bool{"of a disk": false, "in memory": true} {
+		t.Run(name, func(t *testing.T) {
+			senders(t, func(t *testing.T, c, peer net.Conn) {
+				f := openFile(t, content)
+				offsets := [...]int64{0, 1_000_001, 2 << 20}
+				var want []byte
+				for _, at := range offsets {
+					want = append(want, content[at:]...)
+				}
+				got := make(chan []byte, 1)
+				go func() { b, _ := io.ReadAll(peer); got <- b }()
+				for i := range offsets {
+					left := int64(len(content)) - offsets[i]
+					n, err := io.Copy(c, fromHere{forTheKernel{t, f}, &offsets[i], inMemory})
+					if n != left || err != nil || offsets[i] != int64(len(content)) {
+						t.Errorf("%d bytes are sent of %d, the next is %d: %v", n, left, offsets[i], err)
+					}
+				}
+				c.Close()
+				if b := <-got; !bytes.Equal(b, want) {
+					t.Errorf("%d bytes arrived, want %d, or others", len(b), len(want))
+				}
+				if own, err := f.Seek(0, io.SeekCurrent); own != 0 || err != nil {
+					t.Errorf("the descriptor's own offset is %d, %v", own, err)
+				}
+			})
+		})
+	}
+}
+
 // Who goes on after a deadline continues where the peer's last byte was.
 func TestAFileGoesOnAfterADeadline(t *testing.T) {
 	content := unlike(4 << 20)
