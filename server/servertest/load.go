@@ -29,7 +29,7 @@ type Load struct {
 
 // think is the least time between two requests of a client. Clients that never pause leave no
 // processor to other tests, and find nothing more.
-const think = 10 * time.Millisecond
+const think = 20 * time.Millisecond
 
 // Run starts n clients; each calls request until Stop.
 func Run(t testing.TB, n int, request func() error) *Load {
