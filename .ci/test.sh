@@ -4,8 +4,8 @@
 source "$(dirname "$0")/common.sh"
 bash .ci/deps.sh
 
-# The longest comes first, so that the others run beside it and not before it.
-[ "$#" -gt 0 ] || set -- ./server ./...
+# The longest come first, so that the others run beside them and not before them.
+[ "$#" -gt 0 ] || set -- ./server ./server/frontends ./...
 # In CI a real peer (nginx, uwsgi, curl) that is missing is a failure, not a skip, and a
 # result from the cache is no result: it does not know the peers.
 [ "${CI:-}" != true ] || { export OSTLER_REQUIRE_PEERS=1; set -- -count 1 "$@"; }

@@ -107,7 +107,8 @@ func StaticURL(ctx context.Context, name string) string {
 
 // SendFile answers a request with a file, or the part of it that is asked for. Where nginx is
 // in front and the file is in a folder of accel-redirect, nginx sends it (X-Accel-Redirect) and
-// the slot is free at once. What is not a file that can be read is answered 404.
+// the slot is free at once. What is not a file that can be read is answered 404; 503 if the
+// process or the machine has no descriptor left for it, or the disk gives an error.
 //
 // The header is the handler's to set before: Content-Type, if the name does not tell it,
 // Content-Disposition, Cache-Control. So is the name: what comes from a client is checked with
@@ -123,6 +124,10 @@ func SendFile(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	f, err := static.OpenFile(name)
+	if static.Unavailable(err) {
+		http.Error(w, "the file cannot be opened now", http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil {
 		http.NotFound(w, r)
 		return

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/server/static"
 	"github.com/seed17661985/ostler/server/uwsgi"
@@ -47,7 +48,7 @@ func collectedPrefix(cfg config.Config) (string, bool) {
 
 // openFiles opens the folders of static files as the worker's user. It is nil if there
 // are none.
-func openFiles(cfg config.Config, a *assets) (*static.Files, error) {
+func openFiles(cfg config.Config, a *assets, log hclog.Logger) (*static.Files, error) {
 	places := staticPlaces(cfg)
 	if len(places) == 0 {
 		return nil, nil
@@ -57,7 +58,9 @@ func openFiles(cfg config.Config, a *assets) (*static.Files, error) {
 			places[i].Lasting = a.manifest.Lasting
 		}
 	}
-	f, err := static.Open(static.Options{Places: places, Index: cfg.StaticIndex})
+	f, err := static.Open(static.Options{Places: places, Index: cfg.StaticIndex, Unavailable: func(name string, err error) {
+		log.Error("a static file cannot be opened, and is answered 503", "file", name, "error", err)
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("%s: static-map, check-static: %w", cfg.File, err)
 	}
@@ -82,8 +85,8 @@ func (s *fileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // withFiles puts the static files before the apps.
-func (h *hosted) withFiles(cfg config.Config, a *assets) error {
-	files, err := openFiles(cfg, a)
+func (h *hosted) withFiles(cfg config.Config, a *assets, log hclog.Logger) error {
+	files, err := openFiles(cfg, a, log)
 	if err != nil || files == nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/seed17661985/ostler/server/config"
 	"github.com/seed17661985/ostler/server/static"
 	"github.com/seed17661985/ostler/server/uwsgi"
@@ -70,7 +71,7 @@ type builtApp struct {
 // host builds every app that cfg names, once each, wherever and how often it is
 // mounted. One that cannot be built is the end of all: a worker serves everything
 // or nothing.
-func host(ctx context.Context, apps []App, cfg config.Config, a *assets) (*hosted, error) {
+func host(ctx context.Context, apps []App, cfg config.Config, a *assets, log hclog.Logger) (*hosted, error) {
 	h := &hosted{}
 	var root http.Handler
 	var list []mount
@@ -89,7 +90,7 @@ func host(ctx context.Context, apps []App, cfg config.Config, a *assets) (*hoste
 	}
 	h.apps = newMounts(root, 0, list)
 	h.handler = h.apps
-	if err := h.withFiles(cfg, a); err != nil {
+	if err := h.withFiles(cfg, a, log); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/seed17661985/ostler/server/config"
 )
 
@@ -38,7 +39,7 @@ func TestHostBuildsOnceAndClosesBackwards(t *testing.T) {
 	empty := App{Name: "empty", New: func(context.Context) (http.Handler, error) { return nil, nil }}
 	apps := []App{app("a", nil), app("b", nil), broken, panicking, empty}
 
-	h, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: "b"}, {Path: "/c", Module: "a"}}}, nil)
+	h, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: "b"}, {Path: "/c", Module: "a"}}}, nil, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestHostBuildsOnceAndClosesBackwards(t *testing.T) {
 
 	for name, want := range map[string]string{"broken": `app "broken": no database`, "panicking": `app "panicking": panic: on fire`, "empty": `app "empty": neither a handler`} {
 		order = nil
-		_, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: name}, {Path: "/c", Module: "b"}}}, nil)
+		_, err := host(t.Context(), apps, config.Config{Module: "a", Mounts: []config.Mount{{Path: "/b", Module: name}, {Path: "/c", Module: "b"}}}, nil, hclog.NewNullLogger())
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}

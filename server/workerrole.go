@@ -85,7 +85,7 @@ func buildService(ctx context.Context, apps []App, cfg config.Config, log hclog.
 	if err != nil {
 		return worker.Service{}, errors.Join(err, logs.close())
 	}
-	h, err := host(ctx, apps, cfg, a)
+	h, err := host(ctx, apps, cfg, a, log)
 	if err != nil {
 		return worker.Service{}, errors.Join(err, logs.close())
 	}

@@ -29,6 +29,10 @@ type Place struct {
 type Options struct {
 	Places []Place  // the first that has a file answers
 	Index  []string // files that answer for their folder, the first that is there; none: no file does
+
+	// Unavailable is told of each file that cannot be opened now, see the function of this
+	// name. Nil: nobody is.
+	Unavailable func(name string, err error)
 }
 
 // Files are the files of some places.
@@ -36,26 +40,31 @@ type Files struct {
 	trees []tree
 	index []string
 	shelf *shelf
+
+	unavailable func(name string, err error)
 }
 
 // tree is a Place that is open.
 type tree struct {
 	Place
+	files *Files
 	root  *os.Root
 	file  string // the one file that there is; "": all
-	shelf *shelf
 }
 
 // Open opens the folders, as they are now: one that is replaced later is served as it was.
 // An error names the folder.
 func Open(o Options) (*Files, error) {
-	f := &Files{index: o.Index, shelf: newShelf()}
+	f := &Files{index: o.Index, shelf: newShelf(), unavailable: o.Unavailable}
+	if f.unavailable == nil {
+		f.unavailable = func(string, error) {}
+	}
 	for _, p := range o.Places {
 		t, err := openTree(p)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		t.shelf = f.shelf
+		t.files = f
 		f.trees = append(f.trees, t)
 	}
 	return f, nil
@@ -154,7 +163,7 @@ func (t *tree) folder(name string, slash bool, index []string) *File {
 		if found == nil {
 			continue
 		}
-		if !slash {
+		if !slash && !found.unavailable {
 			found.moved = "./" + path.Base(path.Join(t.Prefix, name)) + "/"
 		}
 		return found
@@ -166,18 +175,33 @@ func (t *tree) folder(name string, slash bool, index []string) *File {
 // would mean to wait for its writer.
 func (t *tree) regular(name string) (found *File, isFolder bool) {
 	at := place{t, name}
-	o := t.shelf.take(at)
+	o := t.files.shelf.take(at)
 	if o == nil {
 		f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if Unavailable(err) {
+			t.files.unavailable(filepath.Join(t.Path, name), err)
+			return &File{unavailable: true}, false
+		}
 		if err != nil {
 			return nil, false
 		}
 		if o, isFolder = checked(f); o == nil {
 			return nil, isFolder
 		}
-		t.shelf.put(at, o)
+		t.files.shelf.put(at, o)
 	}
 	return &File{content: view{handle: o}, name: name, tree: t}, false
+}
+
+// Unavailable reports whether err is of a file that is there, as far as one knows: to say that
+// it is not would be wrong, and clients and caches would remember it.
+func Unavailable(err error) bool {
+	for _, e := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // checked closes what is not a file.

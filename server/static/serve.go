@@ -17,6 +17,8 @@ type File struct {
 	name    string // in tree
 	tree    *tree  // nil: it is of OpenFile, and has no siblings
 	moved   string // where the client has to ask for it; "": here
+
+	unavailable bool // it cannot be opened now, and there is no content
 }
 
 // coding is a way to compress, and the end of a sibling's name.
@@ -30,6 +32,10 @@ func codings() [3]coding {
 // ServeHTTP answers with the file, or the part of it that is asked for, and closes it. How long
 // a file of OpenFile may be kept is the caller's to say.
 func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.unavailable {
+		http.Error(w, "the file cannot be opened now", http.StatusServiceUnavailable)
+		return
+	}
 	defer f.Close()
 	h := w.Header()
 	if f.moved != "" {
@@ -100,10 +106,13 @@ func (f *File) whole(w http.ResponseWriter) {
 
 // Close lets go of a file that is not served.
 func (f *File) Close() error {
+	if f.unavailable {
+		return nil
+	}
 	if f.tree == nil {
 		return f.content.file.Close()
 	}
-	f.tree.shelf.leave(f.content.handle)
+	f.tree.files.shelf.leave(f.content.handle)
 	return nil
 }
 
@@ -136,7 +145,7 @@ func (f *File) sibling(accepted []string) (*File, string) {
 			continue
 		}
 		s, _ := f.tree.regular(f.name + c.ext)
-		if s == nil {
+		if s == nil || s.unavailable {
 			continue
 		}
 		if !s.content.info.ModTime().Before(f.content.info.ModTime()) {

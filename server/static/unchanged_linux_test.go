@@ -2,9 +2,12 @@ package static
 
 import (
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -47,5 +50,38 @@ func TestWhatHappensToAnOpenFileIsSeenAtOnce(t *testing.T) {
 				t.Errorf("%q %v, want %q", got, err, c.want)
 			}
 		})
+	}
+}
+
+// To be short of descriptors is no reason to say that a file is not there.
+func TestWithoutADescriptorAFileIsUnavailable(t *testing.T) {
+	dir := folder(t, "a.css", "content", "index.html", "welcome")
+	var told []string
+	h := opened(t, Options{Places: []Place{{Path: dir}}, Index: []string{"index.html"},
+		Unavailable: func(name string, err error) { told = append(told, name+": "+err.Error()) }})
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) })
+	for _, target := range []string{"/a.css", "/"} {
+		if res := ask(h, target); res.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s is answered %s %q", target, res.Status, body(t, res))
+		}
+	}
+	if _, err := OpenFile(filepath.Join(dir, "a.css")); !Unavailable(err) {
+		t.Errorf("OpenFile: %v", err)
+	}
+	if len(told) != 2 || !strings.HasPrefix(told[0], filepath.Join(dir, "a.css")+": ") || !strings.Contains(told[0], "too many open files") {
+		t.Errorf("it is said: %q", told)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, ask(h, "/a.css")); got != "content" {
+		t.Errorf("afterwards: %q", got)
 	}
 }
