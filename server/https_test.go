@@ -105,7 +105,7 @@ func TestAHandshakeHasATimeLimit(t *testing.T) {
 	servertest.Certificate(t, dir, "one")
 	i := servertest.Start(t, `
 module = "who"
-header-timeout = "200ms"
+header-timeout = "2s"
 `+secure("https", dir, "one"), apps()...)
 	c := i.Dial("https")
 	if _, err := io.WriteString(c, "\x16\x03\x01"); err != nil {
