@@ -53,7 +53,7 @@ func TestControlSocketRefusesOtherUsers(t *testing.T) {
 func TestReloadWhileReloading(t *testing.T) {
 	t.Parallel()
 	i := servertest.Launch(t, echoing+"start-timeout = \"60s\"\n")
-	i.Write(keep + strings.Replace(echoing, `"echo"`, `"hangs-at-start"`, 1) + "start-timeout = \"3s\"\n")
+	i.Write(keep + strings.Replace(echoing, `"echo"`, `"hangs-at-start"`, 1) + "start-timeout = \"5s\"\n")
 	first := make(chan string, 1)
 	go func() {
 		out, code := i.Command("reload")

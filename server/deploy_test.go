@@ -92,7 +92,7 @@ func TestReloadOfWhatIsNoProgram(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(servertest.Dir(t), "app")
 	program(t, path)
-	i := servertest.LaunchAs(t, echoing+"start-timeout = \"2s\"\n", servertest.Process{Program: path})
+	i := servertest.LaunchAs(t, echoing+"start-timeout = \"4s\"\n", servertest.Process{Program: path})
 	load := servertest.Run(t, 2, servertest.Echo(i.HTTP("http").Transport, "http://site/"))
 	for name, text := range map[string]string{
 		"garbage":                   "\x7fELF garbage",

@@ -110,7 +110,7 @@ func TestWorkersAreReplacedAfterMaxRequests(t *testing.T) {
 // application leaves running is named.
 func TestWorkersAreReplacedByAgeAndPanic(t *testing.T) {
 	t.Parallel()
-	i := servertest.Launch(t, strings.Replace(echoing, `"echo"`, `"leaves-goroutines"`, 1)+"max-worker-lifetime = \"2s\"\nmin-worker-lifetime = 0\nreload-on-exception = true\n")
+	i := servertest.Launch(t, strings.Replace(echoing, `"echo"`, `"leaves-goroutines"`, 1)+"max-worker-lifetime = \"4s\"\nmin-worker-lifetime = 0\nreload-on-exception = true\n")
 	if status, _ := get(t, i.HTTP("http").Transport, "http://site/?panic=1"); status != http.StatusInternalServerError {
 		t.Errorf("a panic is answered %d", status)
 	}
