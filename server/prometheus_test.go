@@ -43,7 +43,7 @@ func TestPrometheusCountsEveryRequest(t *testing.T) {
 	for _, c := range countOfRequests() {
 		i.Until(c+" is in Prometheus, at 0", func() bool { return p.last(t, c) == 0 })
 	}
-	began := p.newest(t, "ostler_generation")
+	began := p.known(t, i, "timestamp(ostler_generation)")
 	rt := i.HTTP("http").Transport
 	var answered int64
 	reloads := soaking(4, 10)
@@ -64,15 +64,15 @@ func TestPrometheusCountsEveryRequest(t *testing.T) {
 	}
 	p.oneMore(t, i) // and does not pass it
 	for _, c := range countOfRequests() {
-		if got := p.last(t, c); got != float64(answered) {
+		if got := p.known(t, i, c); got != float64(answered) {
 			t.Errorf("%s is %v after %d answers", c, got, answered)
 		}
 	}
-	p.mustHaveGrown(t, began, float64(answered))
-	if got := p.last(t, `sum(ostler_worker_restarts_total{reason="signal"})`); got != float64(reloads/2) {
+	p.mustHaveGrown(t, i, began, float64(answered))
+	if got := p.known(t, i, `sum(ostler_worker_restarts_total{reason="signal"})`); got != float64(reloads/2) {
 		t.Errorf("%v workers were killed, want %d", got, reloads/2)
 	}
-	if got := p.last(t, `ostler_reloads_total{result="ok"}`); got != float64(reloads) {
+	if got := p.known(t, i, `ostler_reloads_total{result="ok"}`); got != float64(reloads) {
 		t.Errorf("%v reloads, want %d", got, reloads)
 	}
 }
@@ -191,6 +191,16 @@ func (p prometheus) one(t *testing.T, expr string, at float64) float64 {
 
 func (p prometheus) last(t *testing.T, expr string) float64 { t.Helper(); return p.one(t, expr, 0) }
 
+// known waits for a value: after a scrape that took too long there is none until the next.
+func (p prometheus) known(t *testing.T, i *servertest.Instance, expr string) (value float64) {
+	t.Helper()
+	i.Until(expr+" is known", func() bool {
+		value = p.last(t, expr)
+		return !math.IsNaN(value)
+	})
+	return value
+}
+
 // newest is when a series was scraped last.
 func (p prometheus) newest(t *testing.T, series string) float64 {
 	t.Helper()
@@ -208,9 +218,9 @@ func (p prometheus) oneMore(t *testing.T, i *servertest.Instance) {
 // not beyond what it can: the range here ends with the newest sample, so there is nothing to
 // add at its end; it begins just before a sample, and with a value of 0 a counter
 // cannot have grown before that. So it is exact, and equality is asked for.
-func (p prometheus) mustHaveGrown(t *testing.T, began, by float64) {
+func (p prometheus) mustHaveGrown(t *testing.T, i *servertest.Instance, began, by float64) {
 	t.Helper()
-	ended := p.newest(t, "ostler_generation")
+	ended := p.known(t, i, "timestamp(ostler_generation)")
 	window := fmt.Sprintf("[%dms]", int64(math.Round((ended-began)*1e3))+1) // Prometheus 3 leaves the very beginning out
 	for _, c := range countOfRequests() {
 		series := strings.TrimSuffix(strings.TrimPrefix(c, "sum("), ")")
