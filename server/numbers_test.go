@@ -184,7 +184,7 @@ socket = ["$DIR/uwsgi", "127.0.0.1:%d"]
 http-socket = "$DIR/http"
 allow-from = ["192.0.2.0/24"]
 limit-post = "1KiB"
-header-timeout = "1s"
+header-timeout = "2s"
 queue-timeout = "3s"
 [[mount]]
 path = "/gate"
