@@ -21,6 +21,8 @@ const (
 	// queueLimit is queue-timeout. A machine that is busy with something else makes everything
 	// late, so what is bounded by it is allowed three times as much.
 	queueLimit = time.Second
+
+	leastGoodput = 0.9 // of the capacity
 )
 
 const overloaded = `
@@ -50,6 +52,7 @@ type answers struct {
 	lastOK   time.Time
 	slowest  time.Duration // of ok
 	tookMost time.Duration // of refused
+	stood    time.Duration // the longest that who began the requests stood still
 }
 
 func (a *answers) note(status int, err error, took time.Duration) {
@@ -130,7 +133,8 @@ func openLoop(rt http.RoundTripper, rate int, lasting, patience time.Duration) (
 	var clients sync.WaitGroup
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for since := time.Duration(0); since < lasting; since = time.Since(began) {
+	for since, last := time.Duration(0), time.Duration(0); since < lasting; last, since = since, time.Since(began) {
+		a.stood = max(a.stood, since-last)
 		for ; started < int(since.Seconds()*float64(rate)); started++ {
 			clients.Go(func() { a.ask(rt, "/", patience) })
 		}
@@ -169,12 +173,25 @@ func TestTenfoldOverload(t *testing.T) {
 			lasting := time.Duration(soaking(3, 30)) * time.Second
 			_, capacity := closedLoop(rt, 4*overloadSlots, time.Second)
 
-			early := make(chan []size, 1)
-			time.AfterFunc(lasting/3, func() { early <- sizes(i.Stats()) })
-			health, stop := checkHealth(transport(i, c.proto, c.addr))
-			a, goodput := openLoop(rt, tenfold, lasting, c.patience)
-			was, is := <-early, sizes(i.Stats())
-			stop()
+			var a, health *answers
+			var goodput float64
+			var was, is []size
+			for try := range 3 {
+				early := make(chan []size, 1)
+				time.AfterFunc(lasting/3, func() { early <- sizes(i.Stats()) })
+				var stop func()
+				health, stop = checkHealth(transport(i, c.proto, c.addr))
+				a, goodput = openLoop(rt, tenfold, lasting, c.patience)
+				was, is = <-early, sizes(i.Stats())
+				stop()
+				// Where something stood still for the time of a request, the sum shows nothing. A
+				// health check may have waited for a slot as well.
+				stood := max(a.stood, health.slowest-serviceTime)
+				if goodput >= leastGoodput*capacity || stood < serviceTime {
+					break
+				}
+				t.Logf("try %d: goodput %.0f/s of %.0f/s, but the machine stood still for %s", try, goodput, capacity, stood)
+			}
 			t.Logf("capacity %.0f/s, goodput %.0f/s, slowest %s, %d refused, at most after %s, %d gave up; slowest of %d health checks %s; sizes %v, %v",
 				capacity, goodput, a.slowest, a.refused, a.tookMost, a.gaveUp, health.ok, health.slowest, was, is)
 			checkOverload(t, a, goodput/capacity)
@@ -210,7 +227,7 @@ func checkHealth(rt http.RoundTripper) (a *answers, stop func()) {
 
 func checkOverload(t *testing.T, a *answers, share float64) {
 	t.Helper()
-	if share < 0.9 {
+	if share < leastGoodput {
 		t.Errorf("goodput is %.2f of the capacity", share)
 	}
 	if limit := 3*queueLimit + serviceTime; a.slowest > limit || a.tookMost > limit {
