@@ -136,7 +136,7 @@ func (c *listened) Read(b []byte) (int, error) {
 }
 
 func TestParkedConnectionEndsWithTheIdleTimeout(t *testing.T) {
-	const timeout = 50 * time.Millisecond
+	const timeout = 1500 * time.Millisecond // in which the test has to see that it is parked
 	ways(t, Options{IdleTimeout: timeout, Patience: time.Nanosecond}, echo, func(t *testing.T, s *site) {
 		c := s.dial(t)
 		began := time.Now()
@@ -152,7 +152,7 @@ func TestParkedConnectionEndsWithTheIdleTimeout(t *testing.T) {
 
 // The server's deadline for the wait must not cut the request that ends it.
 func TestDeadlineOfTheWaitIsGoneWhenARequestComes(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	const timeout = 1500 * time.Millisecond // in which the request has to come
 	read := func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }
 	lot := New(Options{IdleTimeout: timeout, Patience: time.Nanosecond})
 	s := serve(t, lot, read, func(srv *http.Server) { srv.ReadHeaderTimeout = 0 }) // net/http sets none in its place
@@ -161,7 +161,7 @@ func TestDeadlineOfTheWaitIsGoneWhenARequestComes(t *testing.T) {
 	s.await(t, 1)
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\na")
 	s.await(t, 0)
-	<-time.After(2 * timeout)
+	<-time.After(timeout + 100*time.Millisecond) // the deadline is from before the request
 	io.WriteString(c, "b")
 	if got, _, err := c.answer(); got != "ab" || err != nil {
 		t.Error(got, err)
