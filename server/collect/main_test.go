@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if from, to, ok := strings.Cut(os.Getenv(collectEnv), ":"); ok {
 		o := options(to, dir(from))
 		o.Hashed = true
-		if _, err := Run(context.Background(), o); err != nil {
+		if _, err := Run(unfinished{context.Background(), to}, o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
