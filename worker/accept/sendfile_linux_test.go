@@ -142,14 +142,20 @@ func TestAFileGoesOnAfterADeadline(t *testing.T) {
 	content := unlike(4 << 20)
 	senders(t, func(t *testing.T, c, peer net.Conn) {
 		src := &io.LimitedReader{R: forTheKernel{t, openFile(t, content)}, N: int64(len(content))}
-		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		n, err := io.Copy(c, src) // nobody reads
+		begun := make(chan []byte, 1)
+		go func() {
+			first := make([]byte, 1)
+			_, _ = io.ReadFull(peer, first)
+			begun <- first
+			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) // before, it could be over too early
+		}()
+		n, err := io.Copy(c, src) // nobody reads any more
 		if n == 0 || src.N != int64(len(content))-n || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("%d bytes are sent and %d left of %d, %v", n, src.N, len(content), err)
 		}
 		_ = c.SetWriteDeadline(time.Time{})
 		got := make(chan []byte, 1)
-		go func() { b, _ := io.ReadAll(peer); got <- b }()
+		go func() { b, _ := io.ReadAll(peer); got <- append(<-begun, b...) }()
 		rest, err := io.Copy(c, src)
 		c.Close()
 		if b := <-got; n+rest != int64(len(content)) || err != nil || !bytes.Equal(b, content) {
