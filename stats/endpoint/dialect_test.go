@@ -215,10 +215,8 @@ func TestTheStalestMakesRoom(t *testing.T) {
 func TestOneOfManyMakesRoom(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	serving(t, ln, Options{Source: sample()})
-	ask := func(c net.Conn) error {
-		if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			return err
-		}
+	ask := func() error {
+		c := spoken(t, ln, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			return err
@@ -227,17 +225,11 @@ func TestOneOfManyMakesRoom(t *testing.T) {
 		return err
 	}
 	for range maxConns + 1 {
-		if err := ask(dial(t, ln)); err != nil {
+		if err := ask(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	res, err := http.Get("http://" + ln.Addr().String() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	defer http.DefaultClient.CloseIdleConnections()
-	body, _ := io.ReadAll(res.Body)
+	body, _ := io.ReadAll(spoken(t, ln, "GET /metrics HTTP/1.0\r\n\r\n"))
 	if !strings.Contains(string(body), "\nostler_stats_connections_shed_total 2\n") { // this client came too
 		t.Errorf("not counted: %s", body)
 	}
@@ -274,16 +266,10 @@ func TestWhoIsBeingServedStays(t *testing.T) {
 	})
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	serving(t, ln, Options{Source: sample(), App: slow})
-	c := dial(t, ln)
-	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	c := spoken(t, ln, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-inside
 	for range 2 * maxConns { // each of them is younger, and each is seen
-		begun := dial(t, ln)
-		if _, err := io.WriteString(begun, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
+		begun := spoken(t, ln, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		if res, err := http.ReadResponse(bufio.NewReader(begun), nil); err != nil || res.StatusCode != http.StatusOK {
 			t.Fatal(res, err)
 		}
