@@ -199,7 +199,7 @@ func testReload(d *deployment, config string) {
 func testStop(d *deployment, config string) {
 	answer := make(chan error, 1)
 	go func() {
-		res, err := d.client.Get("http://" + d.addr["127.0.0.1:8080"] + "/slow?d=1s")
+		res, err := d.client.Get("http://" + d.addr["127.0.0.1:8080"] + "/slow?d=2s") // in which the stop has to come
 		if err == nil {
 			res.Body.Close()
 			if res.StatusCode != 200 {
