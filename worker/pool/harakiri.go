@@ -208,6 +208,13 @@ func (t *timed) end() {
 	}
 }
 
+// over reports whether the time of the request is over.
+func (t *timed) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state == timedOver || t.state == timedStuck
+}
+
 // count reports whether the request is to be counted now: once, by whoever comes first.
 func (t *timed) count() bool {
 	t.mu.Lock()

@@ -70,6 +70,26 @@ func TestAHandlerOverItsLimitIsAnsweredFor(t *testing.T) {
 	})
 }
 
+// A handler that heeds the end of its context may be back before the limit has answered.
+func TestAHandlerThatIsBackBeforeTheAnswerIsAnsweredFor(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			p, h, _ := limitedPool(t, func(w http.ResponseWriter, r *http.Request) {
+				w.(*limitedWriter).mu.Lock() // the limit has to wait
+				<-r.Context().Done()
+				w.(*limitedWriter).mu.Unlock()
+			})
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, get("/"))
+			synctest.Wait()
+			n := p.opts.Page.AppCounters()[2]
+			if rec.Code != http.StatusGatewayTimeout || rec.Body.String() != "Gateway Timeout\n" || n.Status[5] != 1 || n.Rejects[scoreboard.RejectHarakiri-1] != 1 {
+				t.Errorf("answered %d %q, counted %+v", rec.Code, rec.Body, n)
+			}
+		})
+	}
+}
+
 func TestAHandlerThatDoesNotReturnIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		block := make(chan struct{})

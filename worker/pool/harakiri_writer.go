@@ -63,8 +63,12 @@ func (w *limitedWriter) enter() error {
 }
 
 // leave is for a handler that is back. If it has returned, the head may not be written yet,
-// and trailers come after it.
+// and trailers come after it. One that heeds the end of its context may be back before answer
+// comes, and has said nothing.
 func (w *limitedWriter) leave(returned bool) {
+	if returned && w.timed.over() {
+		w.answer()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = true
@@ -78,7 +82,7 @@ func (w *limitedWriter) answer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	res := w.timed.res
-	if w.left || res.status != 0 || res.hijacked != nil {
+	if w.left || w.answered || res.status != 0 || res.hijacked != nil {
 		return
 	}
 	w.answered = true
