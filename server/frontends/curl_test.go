@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/textproto"
 	"os"
@@ -45,36 +44,61 @@ type reply struct {
 	cut     bool // the answer visibly ended too early
 }
 
-func (c curl) send(t testing.TB, r request) reply {
+// send makes one request after the other. curl is started once for all of them: to start it
+// costs more than ten requests.
+func (c curl) send(t testing.TB, requests ...request) []reply {
 	t.Helper()
+	dir := t.TempDir()
+	args := []string{"-q", "-sS"}
+	for n, r := range requests {
+		if n > 0 {
+			args = append(args, "--next")
+		}
+		at := filepath.Join(dir, strconv.Itoa(n))
+		if err := os.WriteFile(at+".sent", []byte(r.body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(append(args, c.flags(r, at)...), c.args...)
+		args = append(args, "-w", "%{exitcode} %{errormsg}\n", c.base+"/")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	dir := t.TempDir()
-	body := filepath.Join(dir, "body")
-	cmd := exec.CommandContext(ctx, c.path, append(append(c.flags(r), c.args...), "-o", body, c.base+"/")...)
-	cmd.Stdin = strings.NewReader(r.body)
-	var head, complaint bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &head, &complaint
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("curl: %v", err)
+	cmd := exec.CommandContext(ctx, c.path, args...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	ends := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(ends) != len(requests) {
+		t.Fatalf("curl: %v, it says of %d requests %q: %s", err, len(requests), out, &complaint)
 	}
-	got := parseHead(t, head.Bytes())
-	got.body, _ = os.ReadFile(body)
-	switch code := cmd.ProcessState.ExitCode(); code {
-	case 0:
-	case 18, 55, 56, 92: // partial file, errors of sending, receiving, of the stream
+	all := make([]reply, len(requests))
+	for n, r := range requests {
+		all[n] = replyOf(t, filepath.Join(dir, strconv.Itoa(n)), r, ends[n])
+	}
+	return all
+}
+
+// replyOf reads what curl has written for a request.
+func replyOf(t testing.TB, at string, r request, end string) reply {
+	t.Helper()
+	head, _ := os.ReadFile(at + ".head") // none: nothing came
+	got := parseHead(t, head)
+	got.body, _ = os.ReadFile(at + ".body")
+	code, words, _ := strings.Cut(end, " ")
+	switch code {
+	case "0":
+	case "18", "55", "56", "92": // partial file, errors of sending, receiving, of the stream
 		got.cut = true
-	case 52: // nothing came back
+	case "52": // nothing came back
 	default:
-		t.Fatalf("%s: curl ends with %d: %s", r.name, code, &complaint)
+		t.Fatalf("%s: curl ends with %s: %s", r.name, code, words)
 	}
 	return got
 }
 
-func (c curl) flags(r request) []string {
-	flags := []string{"-sS", "-q", "--interface", client, "--noproxy", "*", "-D", "-", "--request-target", r.target,
+// flags are those of one request, whose files begin with at.
+func (c curl) flags(r request, at string) []string {
+	flags := []string{"--interface", client, "--noproxy", "*", "-D", at + ".head", "-o", at + ".body", "--request-target", r.target,
 		"-H", "User-Agent:", "-H", "Accept:"}
 	has := func(name string) bool {
 		for _, h := range r.header {
@@ -99,7 +123,7 @@ func (c curl) flags(r request) []string {
 		flags = append(flags, "--http1.0")
 	}
 	if r.body != "" || r.chunked {
-		flags = append(flags, "--data-binary", "@-")
+		flags = append(flags, "--data-binary", "@"+at+".sent")
 		if !has("Content-Type:") {
 			flags = append(flags, "-H", "Content-Type:") // curl would call it a form
 		}

@@ -34,7 +34,7 @@ func TestEarlyAnswersSurviveTheUpload(t *testing.T) {
 					t.Parallel()
 					client := newCurl(t, start(t, s))
 					for n := range 3 {
-						got := client.send(t, upload)
+						got := client.send(t, upload)[0]
 						if got.status != c.status || !strings.Contains(string(got.body), c.text) || got.cut {
 							t.Errorf("upload %d: status %d, cut %t, %.80q", n, got.status, got.cut, got.body)
 						}
