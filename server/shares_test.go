@@ -36,7 +36,7 @@ disable-logging = true
 			}
 			load := servertest.Run(t, clients, ask)
 			even, s := false, i.Stats()
-			for try := 0; try < 3 && !even; try++ { // a machine that is busy with others may keep a worker from its turn
+			for try := 0; try < 8 && !even; try++ { // a machine that is busy with others may keep a worker from its turn
 				before := s
 				i.Until("the requests say something", func() bool { return requestsOf(i.Stats()) >= requestsOf(before)+enough })
 				s = i.Stats()
