@@ -132,7 +132,7 @@ func (w *sharedWait) wait() error {
 // kernel reports it no second time.
 func (w *sharedWait) saw(epoll int) (connection bool, err error) {
 	var events [1]unix.EpollEvent
-	n, err := retry(func() (int, error) { return unix.EpollWait(epoll, events[:], 0) })
+	n, err := retry(func() (int, error) { return rawEpollWait(epoll, events[:], 0) })
 	if err != nil {
 		return false, os.NewSyscallError("epoll_wait", err)
 	}
