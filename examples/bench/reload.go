@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// reloadLoad is how long a load lasts: two reloads have to fit into it, also in a slow hour.
+const reloadLoad = 15 * time.Second
+
 // reloadUnderLoad shows what clients notice of a reload: nothing but a longer wait for some.
 func reloadUnderLoad(ctx context.Context, l lab) (finding, error) {
 	f, err := newField(ctx, l.built, "reload", l.workers, []peer{
@@ -41,7 +44,7 @@ func reloadUnderLoad(ctx context.Context, l lab) (finding, error) {
 		}
 		result.claims = append(result.claims, atMost("errors during two reloads, "+s.name, float64(busy.errors()), "%.0f", 0))
 	}
-	result.text = "hello at 32 connections for six seconds, without and with two `reload` commands. " +
+	result.text = "hello at 32 connections for " + reloadLoad.String() + ", without and with two `reload` commands. " +
 		"Errors are refused, cut or timed-out connections and answers of 400 and above.\n\n" + g.String()
 	return result, nil
 }
@@ -54,7 +57,7 @@ func (f *field) underLoad(ctx context.Context, s *server, work func() error) (lo
 	}
 	done := make(chan result, 1)
 	go func() {
-		got, err := f.wrk(ctx, s.site, hello(), 32, 6*time.Second)
+		got, err := f.wrk(ctx, s.site, hello(), 32, reloadLoad)
 		done <- result{got, err}
 	}()
 	workErr := wait(ctx, time.Second)

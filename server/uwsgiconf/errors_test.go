@@ -22,8 +22,9 @@ func filesSystem(files map[string]string) System {
 		Stat: func(path string) (fs.FileInfo, error) { return tree.Stat(valid(path)) },
 		Open: func(path string) (fs.File, error) { return tree.Open(valid(path)) },
 		Glob: func(pattern string) ([]string, error) { return fs.Glob(tree, valid(pattern)) },
-		LookupEnv: func(name string) (string, bool) {
-			return "value of " + name, name == "SET"
+		LookupEnv: func(name string) (value string, ok bool) {
+			value, ok = map[string]string{"SET": "value of SET", "NAMES": "%(name)"}[name]
+			return value, ok
 		},
 		Dir: "/srv", Hostname: "web1", CPUs: 2, UID: "1", GID: "2", User: "u", Group: "g",
 	}
