@@ -124,15 +124,22 @@ func SendFile(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	f, err := static.OpenFile(name)
-	if static.Unavailable(err) {
-		http.Error(w, "the file cannot be opened now", http.StatusServiceUnavailable)
-		return
+	switch {
+	case err == nil:
+		f.ServeHTTP(w, r)
+	case static.Unavailable(err):
+		insteadOfFile(w, http.StatusServiceUnavailable, "the file cannot be opened now")
+	default:
+		insteadOfFile(w, http.StatusNotFound, "404 page not found")
 	}
-	if err != nil {
-		http.NotFound(w, r)
-		return
+}
+
+// insteadOfFile takes back what the handler has said of the file: nobody is to keep this answer.
+func insteadOfFile(w http.ResponseWriter, status int, text string) {
+	for _, name := range []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Etag", "Expires", "Last-Modified"} {
+		w.Header().Del(name)
 	}
-	f.ServeHTTP(w, r)
+	http.Error(w, text, status)
 }
 
 // accelerated is the front end's location of a file, if it has one and is there.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/seed17661985/ostler/server/config"
@@ -58,13 +60,22 @@ func openFiles(cfg config.Config, a *assets, log hclog.Logger) (*static.Files, e
 			places[i].Lasting = a.manifest.Lasting
 		}
 	}
-	f, err := static.Open(static.Options{Places: places, Index: cfg.StaticIndex, Unavailable: func(name string, err error) {
-		log.Error("a static file cannot be opened, and is answered 503", "file", name, "error", err)
-	}})
+	f, err := static.Open(static.Options{Places: places, Index: cfg.StaticIndex, Unavailable: sayUnavailable(log)})
 	if err != nil {
 		return nil, fmt.Errorf("%s: static-map, check-static: %w", cfg.File, err)
 	}
 	return f, nil
+}
+
+// sayUnavailable says it once a second: where one file cannot be opened no other can.
+func sayUnavailable(log hclog.Logger) func(name string, err error) {
+	var next atomic.Int64
+	return func(name string, err error) {
+		now, due := time.Now().UnixNano(), next.Load()
+		if now >= due && next.CompareAndSwap(due, now+int64(time.Second)) {
+			log.Error("a static file cannot be opened, and is answered 503", "file", name, "error", err)
+		}
+	}
 }
 
 // fileServer answers with a file where there is one, before any app is asked.

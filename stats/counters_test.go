@@ -54,6 +54,17 @@ func TestAddSumsEveryField(t *testing.T) {
 			t.Errorf("number %d of an app: %d + %d = %d", i, na[i], nb[i], sum[i])
 		}
 	}
+	core := work(CoreCounters{}, rng, 1<<40)
+	from, to := reflect.ValueOf(core), reflect.ValueOf(a.AddCore(core))
+	for i := range from.NumField() {
+		switch name := from.Type().Field(i).Name; name {
+		case "Requests", "Exceptions": // those of apps
+		default:
+			if got, want := to.FieldByName(name).Uint(), from.Field(i).Uint()+reflect.ValueOf(a).FieldByName(name).Uint(); got != want {
+				t.Errorf("%s of all with a slot's: %d, want %d", name, got, want)
+			}
+		}
+	}
 	c, d := work(CoreCounters{}, rng, 1<<40), work(CoreCounters{}, rng, 1<<40)
 	sum, na, nb = numbers(c.Add(d)), numbers(c), numbers(d)
 	for i := range sum {
@@ -111,10 +122,7 @@ func (p *process) work(rng *rand.Rand) {
 	for i := range p.rows {
 		p.rows[i] = work(p.rows[i], rng, 3)
 	}
-	p.total = work(Counters{}, rng, 1) // rejections and the like belong to no row
-	for _, r := range p.rows {
-		p.total = p.total.AddCore(r)
-	}
+	p.total = work(p.total, rng, 3)
 }
 
 func TestMergingNeverGoesBackwards(t *testing.T) {

@@ -45,7 +45,7 @@ type reply struct {
 }
 
 // send makes one request after the other. curl is started once for all of them: to start it
-// costs more than ten requests.
+// costs more than ten requests. So a connection that its other end keeps is used again.
 func (c curl) send(t testing.TB, requests ...request) []reply {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func (c curl) send(t testing.TB, requests ...request) []reply {
 		args = append(append(args, c.flags(r, at)...), c.args...)
 		args = append(args, "-w", "%{exitcode} %{errormsg}\n", c.base+"/")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(len(requests))*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.path, args...)
 	var complaint bytes.Buffer

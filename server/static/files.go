@@ -30,8 +30,8 @@ type Options struct {
 	Places []Place  // the first that has a file answers
 	Index  []string // files that answer for their folder, the first that is there; none: no file does
 
-	// Unavailable is told of each file that cannot be opened now, see the function of this
-	// name. Nil: nobody is.
+	// Unavailable is told of each request that is answered 503 because its file cannot be opened
+	// now, see the function of this name. Nil: nobody is.
 	Unavailable func(name string, err error)
 }
 
@@ -163,7 +163,7 @@ func (t *tree) folder(name string, slash bool, index []string) *File {
 		if found == nil {
 			continue
 		}
-		if !slash && !found.unavailable {
+		if !slash && found.unavailable == nil {
 			found.moved = "./" + path.Base(path.Join(t.Prefix, name)) + "/"
 		}
 		return found
@@ -179,8 +179,7 @@ func (t *tree) regular(name string) (found *File, isFolder bool) {
 	if o == nil {
 		f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if Unavailable(err) {
-			t.files.unavailable(filepath.Join(t.Path, name), err)
-			return &File{unavailable: true}, false
+			return &File{name: name, tree: t, unavailable: err}, false
 		}
 		if err != nil {
 			return nil, false
@@ -188,7 +187,10 @@ func (t *tree) regular(name string) (found *File, isFolder bool) {
 		if o, isFolder = checked(f); o == nil {
 			return nil, isFolder
 		}
-		t.files.shelf.put(at, o)
+		o.users = 1
+		if local(o) {
+			t.files.shelf.put(at, o)
+		}
 	}
 	return &File{content: view{handle: o}, name: name, tree: t}, false
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,8 @@ type File struct {
 	tree    *tree  // nil: it is of OpenFile, and has no siblings
 	moved   string // where the client has to ask for it; "": here
 
-	unavailable bool // it cannot be opened now, and there is no content
+	unavailable error // why it cannot be opened now; then there is no content
+	closed      bool
 }
 
 // coding is a way to compress, and the end of a sibling's name.
@@ -32,7 +34,8 @@ func codings() [3]coding {
 // ServeHTTP answers with the file, or the part of it that is asked for, and closes it. How long
 // a file of OpenFile may be kept is the caller's to say.
 func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.unavailable {
+	if f.unavailable != nil {
+		f.tree.files.unavailable(filepath.Join(f.tree.Path, f.name), f.unavailable)
 		http.Error(w, "the file cannot be opened now", http.StatusServiceUnavailable)
 		return
 	}
@@ -106,9 +109,10 @@ func (f *File) whole(w http.ResponseWriter) {
 
 // Close lets go of a file that is not served.
 func (f *File) Close() error {
-	if f.unavailable {
+	if f.unavailable != nil || f.closed {
 		return nil
 	}
+	f.closed = true // a second time would take another request's share away
 	if f.tree == nil {
 		return f.content.file.Close()
 	}
@@ -145,7 +149,7 @@ func (f *File) sibling(accepted []string) (*File, string) {
 			continue
 		}
 		s, _ := f.tree.regular(f.name + c.ext)
-		if s == nil || s.unavailable {
+		if s == nil || s.unavailable != nil {
 			continue
 		}
 		if !s.content.info.ModTime().Before(f.content.info.ModTime()) {

@@ -12,7 +12,7 @@ import (
 
 const (
 	// moment is how long a file stays open for the next requests. Its own changes are seen at
-	// once; those of the folders above it when the moment is over.
+	// once; those of its path, folders and symbolic links, when the moment is over.
 	moment = 100 * time.Millisecond
 
 	// shelfRoom is how many files stay open at a time. Further ones are opened for each request.
@@ -67,7 +67,6 @@ func (s *shelf) take(at place) *handle {
 func (s *shelf) put(at place, o *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o.users++
 	if _, there := s.files[at]; there || s.files == nil || len(s.files) == shelfRoom {
 		return
 	}
@@ -139,8 +138,9 @@ func (v *view) Seek(offset int64, whence int) (int64, error) {
 // Stat says what the file was when it was opened.
 func (v *view) Stat() (fs.FileInfo, error) { return v.info, nil }
 
-// SyscallConn gives access to the descriptor, whose own offset means nothing.
-func (v *view) SyscallConn() (syscall.RawConn, error) { return v.raw, nil }
+// Descriptor is for who has the kernel read from Offset. It is not called SyscallConn: package
+// net would have the kernel read from the descriptor's own offset, which means nothing.
+func (v *view) Descriptor() syscall.RawConn { return v.raw }
 
 // Offset is where the next byte comes from. Who reads in another way than by Read moves it.
 func (v *view) Offset() *int64 { return &v.offset }

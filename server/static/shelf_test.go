@@ -1,7 +1,10 @@
 package static
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -102,7 +105,7 @@ func TestTheShelfHasAnEnd(t *testing.T) {
 		if n := open(); n != 0 {
 			t.Errorf("%d files are open after the end", n)
 		}
-		late := &handle{file: all[0].file}
+		late := &handle{file: all[0].file, users: 1}
 		f.shelf.put(place{}, late) // of a request that outlasts Close
 		f.shelf.leave(late)
 		time.Sleep(2 * moment)
@@ -146,4 +149,85 @@ func TestAFileIsWholeWhileItIsReplaced(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// Over a connection that knows nothing of views, such as one of package net, every answer is
+// what it is over ours.
+func TestEveryPartIsRightOverAnyConnection(t *testing.T) {
+	var content strings.Builder
+	for n := range 4000 {
+		fmt.Fprintf(&content, "%05d", n)
+	}
+	dir := folder(t, "a", content.String())
+	files := opened(t, Options{Places: []Place{{Path: dir}}})
+	alone := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, err := OpenFile(filepath.Join(dir, "a"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		f.ServeHTTP(w, r)
+	})
+	for name, h := range map[string]http.Handler{"found": files, "by name": alone} {
+		s := httptest.NewServer(h)
+		defer s.Close()
+		for range 3 {
+			for header, want := range map[string]string{
+				"X-None: y":              content.String(),
+				"Range: bytes=5000-9999": content.String()[5000:10000],
+				"If-None-Match: \"x\"":   content.String(),
+			} {
+				r, err := http.NewRequest("GET", s.URL+"/a", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, value, _ := strings.Cut(header, ": ")
+				r.Header.Set(key, value)
+				res, err := s.Client().Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(res.Body); string(got) != want || err != nil {
+					t.Errorf("%s, %s: %d bytes of %d, or others, %v", name, header, len(got), len(want), err)
+				}
+				_ = res.Body.Close()
+			}
+		}
+	}
+}
+
+func TestASecondCloseTakesNobodysShare(t *testing.T) {
+	f := filesIn(t, folder(t, "a", "content"))
+	defer f.Close()
+	one, two := found(t, f, "/a"), found(t, f, "/a")
+	f.shelf.remove(place{one.tree, "a"}, one.content.handle)
+	_, _ = one.Close(), one.Close()
+	if !isOpen(two.content.handle) {
+		t.Error("it is closed while another request reads it")
+	}
+	if _ = two.Close(); isOpen(two.content.handle) {
+		t.Error("it stays open")
+	}
+}
+
+// A link that leads elsewhere now is followed when the moment is over.
+func TestALinkIsFollowedAnew(t *testing.T) {
+	dir := folder(t, "one", "first", "two", "second")
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("one", link); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := opened(t, Options{Places: []Place{{Path: dir}}})
+		if got := body(t, ask(h, "/link")); got != "first" {
+			t.Errorf("%q", got)
+		}
+		if err := errors.Join(os.Remove(link), os.Symlink("two", link)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * moment)
+		if got := body(t, ask(h, "/link")); got != "second" {
+			t.Errorf("%q when the moment is over", got)
+		}
+	})
 }

@@ -85,3 +85,23 @@ func TestWithoutADescriptorAFileIsUnavailable(t *testing.T) {
 		t.Errorf("afterwards: %q", got)
 	}
 }
+
+// What may have to ask another machine is not kept, and not asked without a word.
+func TestOnlyLocalFilesAreKept(t *testing.T) {
+	for dir, want := range map[string]bool{folder(t, "a", "content"): true, "/proc/self": false} {
+		name := "status"
+		if want {
+			name = "a"
+		}
+		f := filesIn(t, dir)
+		file := found(t, f, "/"+name)
+		if kept := f.shelf.take(place{file.tree, name}); (kept != nil) != want {
+			t.Errorf("%s is kept: %t", dir, kept != nil)
+		} else if kept != nil {
+			f.shelf.leave(kept)
+		}
+		if _, _ = file.Close(), f.Close(); isOpen(file.content.handle) {
+			t.Errorf("%s stays open", dir)
+		}
+	}
+}

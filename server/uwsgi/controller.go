@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 )
@@ -187,18 +186,16 @@ func isFile(src io.Reader) bool {
 	if l, ok := src.(*io.LimitedReader); ok {
 		src = l.R
 	}
-	f, ok := src.(file)
+	switch src.(type) {
+	case syscall.Conn: // an *os.File, which io.Copy has wrapped
+	case interface{ Descriptor() syscall.RawConn }: // a file that several read
+	default:
+		return false
+	}
+	f, ok := src.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
 		return false
 	}
 	st, err := f.Stat()
 	return err == nil && st.Mode().IsRegular()
 }
-
-// file is what the kernel needs of an *os.File, which io.Copy has wrapped.
-type file interface {
-	Stat() (fs.FileInfo, error)
-	syscall.Conn
-}
-
-var _ file = (*os.File)(nil)

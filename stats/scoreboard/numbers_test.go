@@ -49,6 +49,9 @@ func TestTheNumbersOfOneReadingAgree(t *testing.T) {
 			case <-stop:
 				return
 			default:
+				p.Slot(id % 2).AddRx(int64(id % 11))
+				p.Slot(id % 2).AddTx(int64(id % 13))
+				p.Slot(id % 2).AddWriteError()
 				p.Slot(id%2).End(id%3, 100*(id%7), time.Duration(id%5)*time.Millisecond)
 			}
 		}
@@ -64,7 +67,8 @@ func TestTheNumbersOfOneReadingAgree(t *testing.T) {
 		for _, a := range n.Apps {
 			apps = apps.AddApp(a)
 		}
-		if cores.Requests != n.Total.Requests || apps != n.Total {
+		apps = apps.AddCore(cores)
+		if cores.Requests != n.Total.Requests || cores.Tx != n.Total.Tx || cores.WriteErrors != n.Total.WriteErrors || apps != n.Total {
 			t.Fatalf("one reading has\n%+v in all\n%+v in the slots\n%+v in the apps", n.Total, cores, apps)
 		}
 		var answers, durations uint64

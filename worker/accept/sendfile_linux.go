@@ -33,7 +33,7 @@ func (c *kept) ReadFrom(src io.Reader) (int64, error) {
 // copy something, or nothing at the end of the file. If it did nothing, because src is
 // no such file or its file system cannot, it is not done. What of the limit is left is
 // exact, also when a deadline ends it: nothing was read that was not sent.
-func copyFile(src io.Reader, part func(from origin, most int) (int, error)) (total int64, done bool, err error) {
+func copyFile(src io.Reader, part func(from *origin, most int) (int, error)) (total int64, done bool, err error) {
 	limit, r := int64(1<<63-1), src
 	limited, ok := src.(*io.LimitedReader)
 	if ok {
@@ -59,16 +59,10 @@ func copyFile(src io.Reader, part func(from origin, most int) (int, error)) (tot
 	return total, total > 0 || !unable, err
 }
 
-// file is what is needed of an *os.File, which io.Copy may have wrapped.
-type file interface {
-	io.Reader
-	Stat() (fs.FileInfo, error)
-	SyscallConn() (syscall.RawConn, error)
-}
-
 // shared is a file that several read at a time, each from an offset of his own. It says
 // whether its content was in memory a moment ago.
 type shared interface {
+	Descriptor() syscall.RawConn
 	Offset() *int64
 	InMemory() bool
 }
@@ -77,11 +71,11 @@ type shared interface {
 type origin struct {
 	fd       int
 	offset   *int64 // nil: the descriptor's own
-	inMemory bool
+	inMemory bool   // until the peer keeps us waiting, which may be for long
 }
 
-func originOf(fd uintptr, r io.Reader) origin {
-	from := origin{fd: int(fd)}
+func originOf(fd uintptr, r io.Reader) *origin {
+	from := &origin{fd: int(fd)}
 	if s, ok := r.(shared); ok {
 		from.offset, from.inMemory = s.Offset(), s.InMemory()
 	}
@@ -89,18 +83,24 @@ func originOf(fd uintptr, r io.Reader) origin {
 }
 
 func regularFile(r io.Reader) (syscall.RawConn, bool) {
-	f, ok := r.(file)
+	f, ok := r.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
 		return nil, false
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return nil, false
 	}
-	raw, err := f.SyscallConn()
-	return raw, err == nil
+	switch f := r.(type) {
+	case shared:
+		return f.Descriptor(), true
+	case syscall.Conn: // an *os.File, which io.Copy may have wrapped
+		raw, err := f.SyscallConn()
+		return raw, err == nil
+	}
+	return nil, false
 }
 
-func (c *Conn) sendPart(from origin, most int) (n int, err error) {
+func (c *Conn) sendPart(from *origin, most int) (n int, err error) {
 	send := func(to int) (err error) {
 		n, err = from.sendfile(to, most)
 		return err
@@ -119,7 +119,7 @@ func (c *Conn) sendPart(from origin, most int) (n int, err error) {
 	return n, err
 }
 
-func (c *kept) sendPart(from origin, most int) (n int, err error) {
+func (c *kept) sendPart(from *origin, most int) (n int, err error) {
 	var sent error
 	err = c.raw.Write(func(to uintptr) bool {
 		n, sent = from.sendfile(int(to), most)
@@ -135,17 +135,16 @@ func (c *kept) sendPart(from origin, most int) (n int, err error) {
 }
 
 // sendfile may take long if it has to wait for a disk, and tells the scheduler then.
-func (o origin) sendfile(to, most int) (int, error) {
+func (o *origin) sendfile(to, most int) (int, error) {
 	n, err := retry(func() (int, error) {
 		if o.inMemory {
 			return rawSendfile(to, o.fd, o.offset, min(most, longest))
 		}
 		return syscall.Sendfile(to, o.fd, o.offset, most)
 	})
+	o.inMemory = o.inMemory && err == nil
 	return max(n, 0), err
 }
 
 // writerOnly hides ReadFrom from io.Copy, which would call it again.
 type writerOnly struct{ io.Writer }
-
-var _ file = (*os.File)(nil)

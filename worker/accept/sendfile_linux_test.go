@@ -102,6 +102,13 @@ type fromHere struct {
 	inMemory bool
 }
 
+func (f fromHere) Descriptor() syscall.RawConn {
+	raw, err := f.f.SyscallConn()
+	if err != nil {
+		f.t.Error(err)
+	}
+	return raw
+}
 func (f fromHere) Offset() *int64 { return f.offset }
 func (f fromHere) InMemory() bool { return f.inMemory }
 
