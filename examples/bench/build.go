@@ -69,6 +69,8 @@ func build(ctx context.Context, dir string, chosen []peer) error {
 			errs = append(errs, buildC(ctx, dir, "symcall.c", "-shared", "-fPIC", "-o", "bin/symcall.so"))
 		case bareC:
 			errs = append(errs, buildC(ctx, dir, "bare.c", "-o", "bin/bare"))
+		case uringC:
+			errs = append(errs, buildC(ctx, dir, "uring.c", "-o", "bin/uring"))
 		case "uwsgi-wsgi", "gunicorn":
 			errs = append(errs, copyPeer("bench_wsgi.py", dir))
 		}

@@ -63,6 +63,7 @@ const (
 	netHTTPFCGI   = "nethttp-fcgi"
 	uwsgiSymcall  = "uwsgi-symcall"
 	bareC         = "bare-c"
+	uringC        = "uring-c"
 )
 
 func peers() []peer {
@@ -72,7 +73,9 @@ func peers() []peer {
 		{name: uwsgiSymcall, about: "uWSGI, a C function that does not look at the request (symcall), nginx `uwsgi_pass`", front: overUWSGI, modifier: symcall,
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
 		{name: bareC, about: "plain accept, read, write and close with a constant answer, in C (`peers/bare.c`); not the least there can be, it sleeps more often than ostler, nginx `uwsgi_pass`", front: overUWSGI,
-			only: []string{"hello"}, commands: bareServer},
+			only: []string{"hello"}, commands: bareServer("bare")},
+		{name: uringC, about: "the same handed to the kernel in chains, by io_uring, in C (`peers/uring.c`), nginx `uwsgi_pass`", front: overUWSGI,
+			only: []string{"hello"}, commands: bareServer("uring")},
 		{name: "uwsgi-wsgi", about: "uWSGI, a Python WSGI function, nginx `uwsgi_pass`", front: overUWSGI, only: notFile, commands: wsgiServer},
 		{name: netHTTPClose, about: "net/http, nginx `proxy_pass`, a connection per request (nginx's default)", front: proxyClose, commands: netHTTP("")},
 		{name: netHTTPKeep, about: "net/http, nginx `proxy_pass`, upstream keep-alive", front: proxyKeepAlive, commands: netHTTP("")},

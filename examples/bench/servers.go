@@ -75,8 +75,11 @@ func symcallServers(at place) (map[string]command, error) {
 	return commands, nil
 }
 
-func bareServer(at place) (map[string]command, error) {
-	return one(at, nil, at.bin("bare"), at.listen, strconv.Itoa(at.workers))
+// bareServer is one of those in C that do as little as can be.
+func bareServer(program string) func(place) (map[string]command, error) {
+	return func(at place) (map[string]command, error) {
+		return one(at, nil, at.bin(program), at.listen, strconv.Itoa(at.workers))
+	}
 }
 
 func wsgiServer(at place) (map[string]command, error) {
