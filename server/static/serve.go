@@ -60,11 +60,13 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			defer s.Close()
 			send = s
 			h.Set("Content-Encoding", how)
-			s.announce(h, r)
 		}
 	}
 	h.Set("Etag", send.etag(h.Get("Content-Encoding")))
 	if conditional(r.Header) {
+		if send != f {
+			send.announce(h, r)
+		}
 		http.ServeContent(w, r, "", f.content.info.ModTime(), &send.content)
 		return
 	}

@@ -196,6 +196,27 @@ func TestEveryPartIsRightOverAnyConnection(t *testing.T) {
 	}
 }
 
+// What was sent whole a moment ago is in memory, unless it is large.
+func TestWhatWasSentIsInMemory(t *testing.T) {
+	dir := folder(t, "a", "content", "b", strings.Repeat("x", oneWrite+1), "large", strings.Repeat("x", memoryMost+1))
+	synctest.Test(t, func(t *testing.T) { // the moment does not end
+		f := filesIn(t, dir)
+		defer f.Close()
+		for name, want := range map[string]bool{"a": false, "b": true, "large": false} { // a travels with its head
+			first := found(t, f, "/"+name)
+			if first.content.InMemory() {
+				t.Errorf("%s is in memory before it was read", name)
+			}
+			first.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/"+name, nil))
+			next := found(t, f, "/"+name)
+			if next.content.InMemory() != want {
+				t.Errorf("%s is in memory: %t", name, !want)
+			}
+			_ = next.Close()
+		}
+	})
+}
+
 func TestASecondCloseTakesNobodysShare(t *testing.T) {
 	f := filesIn(t, folder(t, "a", "content"))
 	defer f.Close()

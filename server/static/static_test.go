@@ -320,3 +320,13 @@ func FuzzNothingServableLeadsOut(f *testing.F) {
 		}
 	})
 }
+
+// ServeContent does not say how long what is encoded is, and without its length it is not sent
+// by the kernel.
+func TestASiblingsLengthIsSaidAlsoWhenItIsAskedForAgain(t *testing.T) {
+	dir := folder(t, "app.css", "body {}", "app.css.gz", "compressed")
+	res := ask(opened(t, Options{Places: []Place{{Path: dir}}}), "/app.css", "Accept-Encoding", "gzip", "If-None-Match", `"another"`)
+	if got := body(t, res); got != "compressed" || res.Header.Get("Content-Length") != "10" || res.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%s %q %v", res.Status, got, res.Header)
+	}
+}
