@@ -61,14 +61,9 @@ func (c Counters) Add(o Counters) Counters {
 	return c
 }
 
-// AddCore adds what a slot has done beyond what it has done for apps.
+// AddCore adds what slots have done beyond what it has done for apps.
 func (c Counters) AddCore(o CoreCounters) Counters {
-	c.Static += o.Static
-	c.ReadErrors += o.ReadErrors
-	c.WriteErrors += o.WriteErrors
-	c.Rx += o.Rx
-	c.Tx += o.Tx
-	return c
+	return c.Add(Counters{Static: o.Static, ReadErrors: o.ReadErrors, WriteErrors: o.WriteErrors, Rx: o.Rx, Tx: o.Tx})
 }
 
 // AddApp adds what was done for an app.

@@ -20,10 +20,12 @@ type Numbers struct {
 // Numbers reads every counter once.
 func (p *Page) Numbers() Numbers {
 	n := Numbers{Cores: make([]stats.CoreCounters, len(p.slots)), Apps: make([]stats.AppCounters, len(p.apps))}
+	var cores stats.CoreCounters
 	for i := range p.slots {
 		n.Cores[i] = p.slots[i].counters(n.Apps)
-		n.Total = n.Total.AddCore(n.Cores[i])
+		cores = cores.Add(n.Cores[i])
 	}
+	n.Total = n.Total.AddCore(cores)
 	for app := range p.apps {
 		n.Apps[app].Rejects = p.apps[app].read()
 		n.Total = n.Total.AddApp(n.Apps[app])
