@@ -67,6 +67,7 @@ type gate struct {
 	// Guarded by accepting.
 	only   bool // there is no other gate
 	behind bool // there was no room, and the kernel's queue was not seen empty since
+	calm   int  // accepts in a row since then that seem to have found it empty
 	late   bool // so it was before the connection at hand, which may have waited there
 	found  bool // the last look for what waits there found a connection
 	burst  burst
@@ -119,14 +120,26 @@ func (g *gate) acceptInner() (c net.Conn, err error) {
 		}(time.Now())
 	}
 	if g.late = g.behind; g.late {
-		// Who has to wait so long finds the queue empty, or does not have the processor. The
-		// latter may have missed somebody, but not the connection that comes out now.
-		defer func(began time.Time) { g.behind = time.Since(began) < 10*turn }(time.Now())
+		defer func(began time.Time) { g.judge(time.Since(began)) }(time.Now())
 	}
 	if l, ok := g.Listener.(loner); ok && g.alone() {
 		return l.AcceptAlone()
 	}
 	return g.Listener.Accept()
+}
+
+// calmEnough is how many accepts in a row have to wait until nobody is behind any more.
+const calmEnough = 3
+
+// judge takes an accept for what it took. Who has to wait so long finds the queue empty, or does
+// not have the processor; the latter happens now and then on a busy machine, but hardly each time.
+func (g *gate) judge(took time.Duration) {
+	if took < 10*turn {
+		g.calm = 0
+	} else {
+		g.calm++
+	}
+	g.behind = g.calm < calmEnough
 }
 
 // leaveToSiblings stands back for a moment when it is time.
@@ -154,7 +167,7 @@ func (g *gate) enter() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed && !g.gone && !a.hasRoom() {
-		g.behind = true
+		g.behind, g.calm = true, 0
 		g.standAside()
 	}
 	if a.closed || g.gone {

@@ -221,3 +221,19 @@ func TestClosedGateAcceptsNothing(t *testing.T) {
 		}
 	})
 }
+
+// One accept that was kept from the processor does not make the queue empty.
+func TestWhoIsBehindIsSoUntilAcceptsHaveWaitedInARow(t *testing.T) {
+	g := &gate{behind: true}
+	for n, c := range []struct {
+		took   time.Duration
+		behind bool
+	}{
+		{0, true}, {20 * turn, true}, {20 * turn, true}, {turn, true}, // not in a row
+		{20 * turn, true}, {20 * turn, true}, {20 * turn, false},
+	} {
+		if g.judge(c.took); g.behind != c.behind {
+			t.Errorf("accept %d: behind %t", n, g.behind)
+		}
+	}
+}
