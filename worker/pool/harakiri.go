@@ -83,6 +83,7 @@ type timed struct {
 	state   timedState
 	allowed time.Duration // since the request began; Extend moves it
 	looked  int           // looks that were taken
+	telling bool          // of a look; the timer rests meanwhile
 	counted bool          // as a request that has ended
 	timer   *time.Timer
 }
@@ -132,7 +133,8 @@ func (t *timed) untilLook() time.Duration {
 }
 
 // look runs on a goroutine of the timer. Whoever is told is told before the context ends: a
-// handler that notices the end stands elsewhere then.
+// handler that notices the end stands elsewhere then. The next look is not before the last was
+// told, however long that takes: they are told in order.
 func (t *timed) look() {
 	t.mu.Lock()
 	if t.state != timedRunning {
@@ -146,15 +148,26 @@ func (t *timed) look() {
 	}
 	percent := looks()[t.looked]
 	o := Overrun{Percent: percent, Age: time.Since(t.res.began), Limit: t.allowed}
-	if t.looked++; percent < 100 {
-		t.timer.Reset(t.untilLook())
-	} else {
+	t.looked++
+	t.telling = true
+	if percent == 100 {
 		t.state = timedOver
 	}
 	t.mu.Unlock()
 	t.tell(o)
 	if percent == 100 {
 		t.expire()
+		return
+	}
+	t.lookAgain()
+}
+
+func (t *timed) lookAgain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.telling = false
+	if t.state == timedRunning {
+		t.timer.Reset(max(t.untilLook(), 0))
 	}
 }
 
@@ -288,7 +301,9 @@ func Extend(ctx context.Context, d time.Duration) error {
 		return ErrHarakiri
 	case timedRunning:
 		t.allowed = max(t.allowed, time.Since(t.res.began)+d)
-		t.timer.Reset(max(t.untilLook(), 0))
+		if !t.telling {
+			t.timer.Reset(max(t.untilLook(), 0))
+		}
 	case timedEnded: // a goroutine of the handler that outlives it
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,27 @@ func TestAHandlerThatIsBackBeforeTheAnswerIsAnsweredFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// To tell of a look takes the time of its stacks, and the next may come meanwhile.
+func TestLooksAreToldInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []int
+		p := newPool(t, Options{Slots: 1, OnOverrun: func(o Overrun) {
+			if o.Percent == 75 {
+				time.Sleep(allowance) // fake time: the limit is over before it is told
+			}
+			order = append(order, o.Percent)
+		}})
+		h := p.Handler(Limited(Limits{Limit: allowance, Grace: allowance}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		})))
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, get("/"))
+		if want := looks(); !slices.Equal(order, want[:]) || rec.Code != http.StatusGatewayTimeout {
+			t.Errorf("told %v, answered %d", order, rec.Code)
+		}
+	})
 }
 
 func TestAHandlerThatDoesNotReturnIsStuck(t *testing.T) {
