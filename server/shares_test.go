@@ -15,12 +15,13 @@ import (
 func TestRequestsSpreadOverWorkers(t *testing.T) {
 	const workers, clients, enough = 4, 16, 2000
 	for _, c := range []struct {
-		name, proto, addr string
-		stay              bool
+		name, proto, addr, path string
+		stay                    bool
 	}{
-		{"uwsgi", "socket", "uwsgi", false},
-		{"http", "http-socket", "http", false},
-		{"http, kept alive", "http-socket", "http", true},
+		{"uwsgi", "socket", "uwsgi", "brief", false},
+		{"uwsgi, very brief", "socket", "uwsgi", "healthz", false},
+		{"http", "http-socket", "http", "brief", false},
+		{"http, kept alive", "http-socket", "http", "brief", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			i := servertest.Launch(t, fmt.Sprintf(`
@@ -30,7 +31,7 @@ threads = 64
 %s = "$DIR/%s"
 disable-logging = true
 `, workers, c.proto, c.addr))
-			ask := func() error { return readAll(transport(i, c.proto, c.addr), "http://site/brief") }
+			ask := func() error { return readAll(transport(i, c.proto, c.addr), "http://site/"+c.path) }
 			if c.stay {
 				ask = func() error { return stay(i, c.addr, 25) }
 			}

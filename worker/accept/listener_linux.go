@@ -42,6 +42,7 @@ type Listener struct {
 	alone     *aloneWait
 	shared    *sharedWait
 	backlog   backlog
+	turns     turns
 	peers     promptness
 
 	mu sync.Mutex
@@ -62,6 +63,7 @@ func newListener(ln net.Listener) (l *Listener, err error) {
 	if l.tcp {
 		l.tune()
 	}
+	l.turns.turn = inodeLock{l.fd}
 	if l.alone, err = newAloneWait(l.fd); err != nil {
 		return nil, err
 	}
@@ -94,6 +96,18 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 	defer l.release()
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
+	l.turns.back()
+	c, err := l.next(alone)
+	if err != nil {
+		l.turns.rest()
+		return nil, l.fail(err)
+	}
+	l.turns.accepted()
+	return c, nil
+}
+
+// next waits for a connection.
+func (l *Listener) next(alone bool) (net.Conn, error) {
 	waited := false
 	for {
 		by := l.deadline() // set later, it ends the wait that follows
@@ -104,7 +118,7 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 					return c, nil
 				}
 			}
-			return nil, l.fail(err)
+			return nil, err
 		}
 		// With little time, what is there has to be found though others keep the processor.
 		if waited || l.backlog.likely() || !by.IsZero() {
@@ -114,14 +128,14 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 				return c, nil
 			}
 			if err != syscall.EAGAIN {
-				return nil, l.fail(os.NewSyscallError("accept4", err))
+				return nil, os.NewSyscallError("accept4", err)
 			}
 			l.backlog.missed()
 		}
 		// Whoever can run should, before this thread stops.
 		runtime.Gosched()
 		if err := l.wait(alone && by.IsZero()); err != nil {
-			return nil, l.fail(err)
+			return nil, err
 		}
 		waited = true
 	}
@@ -129,7 +143,12 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 
 // wait returns when a connection may be there, or when over has something to say.
 func (l *Listener) wait(alone bool) error {
-	if alone && l.backlog.mayBlock() {
+	switch {
+	case !alone:
+		l.turns.rest()
+	case l.turns.standBack():
+		return nil
+	case l.backlog.mayBlock():
 		return l.alone.wait()
 	}
 	err := l.shared.wait()

@@ -61,6 +61,14 @@ func rawPoll(fd int, limit time.Duration) (bool, error) {
 	return m > 0, err
 }
 
+// rawLock takes a record lock for this process or, with F_UNLCK, gives it up. It does not wait.
+func rawLock(fd int, what int16) error {
+	lock := syscall.Flock_t{Type: what} // of all there is
+	_, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETLK, uintptr(unsafe.Pointer(&lock)))
+	_, err := result(0, errno)
+	return err
+}
+
 func result(n uintptr, errno syscall.Errno) (int, error) {
 	if errno != 0 {
 		return -1, errno

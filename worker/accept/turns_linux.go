@@ -1,0 +1,121 @@
+package accept
+
+import (
+	"syscall"
+	"time"
+)
+
+const (
+	// turnLength is how many connections a turn has, and how many make a stream.
+	turnLength = 64
+	// streamed is the time in which so many come if they do.
+	streamed = time.Second
+	// brief is how long a process is away from its listener for a connection, if requests are
+	// so short that it can do with one process.
+	brief = time.Millisecond / 2
+	// longMost is how often in a row it may be longer: a busy machine takes a process from its
+	// work at times.
+	longMost = 2
+	// standing is how long a process stands back at first; three times in a row twice as long as
+	// before.
+	standing = 2 * time.Millisecond
+	// standMost is how often in a row it stands back in vain.
+	standMost = 8
+)
+
+// turns lets the processes that share a listener serve a stream of short requests one at a
+// time.
+//
+// A connection that comes while one process is busy wakes another. When requests take
+// microseconds the first would have been back before the other is awake; both then go to
+// sleep and are woken for every few requests, which costs a quarter of the CPU. So one has the
+// turn: it waits for connections. The others stand back for a moment at a time, and then
+// look whether it keeps up. After turnLength connections the turn is anybody's.
+//
+// Nothing depends on who has it. A process that is stuck with its turn is found out at the
+// others' next look, and one that has died does not have it any more.
+type turns struct {
+	turn turn
+
+	seen      int       // of turnLength
+	since     time.Time // when the last turnLength were complete
+	sample    bool      // how long the process is away for the one that came then
+	long      int       // such times in a row that were not brief
+	streaming bool      // connections come often, and for short requests
+	mine      bool
+	stood     bool // and nobody was found yet
+	vain      int  // how often in a row that was so
+}
+
+// turn can be had by one process at a time.
+type turn interface {
+	take() bool // reports whether this process has it now, or nobody can
+	give()
+}
+
+// standBack is called before a wait. It reports true after a moment, in which the listener was
+// left to another process: then somebody may have come who is waiting still.
+func (t *turns) standBack() bool {
+	if t.stood {
+		t.stood = false
+		if t.vain++; t.vain == standMost {
+			t.streaming, t.vain = false, 0
+		}
+	}
+	// Who has just given the turn does not take it back at once.
+	if t.mine || !t.streaming || t.seen < turnLength/8 {
+		return false
+	}
+	if t.mine = t.turn.take(); t.mine {
+		t.seen = 0
+		return false
+	}
+	time.Sleep(standing << min(t.vain, 2))
+	t.stood = true
+	return true
+}
+
+// accepted counts a connection.
+func (t *turns) accepted() {
+	t.stood, t.vain = false, 0
+	if t.seen++; t.seen < turnLength {
+		return
+	}
+	now := time.Now()
+	t.streaming = now.Sub(t.since) < streamed
+	t.since, t.sample, t.seen = now, true, 0
+	t.rest()
+}
+
+// back is called when the process wants the next connection.
+func (t *turns) back() {
+	if !t.sample {
+		return
+	}
+	t.sample = false
+	if t.long++; time.Since(t.since) < brief {
+		t.long = 0
+	}
+	t.streaming = t.streaming && t.long < longMost
+}
+
+// rest ends the turn of this process.
+func (t *turns) rest() {
+	if t.mine {
+		t.mine = false
+		t.turn.give()
+	}
+}
+
+// inodeLock is a record lock on the listener's socket. All processes that share the socket have
+// the same one, also those of another generation, and the kernel takes it from who dies. It
+// is lost when any descriptor of the socket is closed in this process; then two have the turn
+// until the next one.
+type inodeLock struct{ fd int }
+
+func (l inodeLock) take() bool {
+	err := rawLock(l.fd, syscall.F_WRLCK)
+	return err != syscall.EAGAIN && err != syscall.EACCES
+}
+
+func (l inodeLock) give() { _ = rawLock(l.fd, syscall.F_UNLCK) }
