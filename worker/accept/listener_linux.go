@@ -63,7 +63,7 @@ func newListener(ln net.Listener) (l *Listener, err error) {
 	if l.tcp {
 		l.tune()
 	}
-	l.turns.turn = inodeLock{l.fd}
+	l.turns.turn, l.turns.doze = inodeLock{l.fd}, rawSleep
 	if l.alone, err = newAloneWait(l.fd); err != nil {
 		return nil, err
 	}

@@ -61,6 +61,12 @@ func rawPoll(fd int, limit time.Duration) (bool, error) {
 	return m > 0, err
 }
 
+// rawSleep blocks as rawEpollWait does. A signal ends it.
+func rawSleep(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_, _, _ = syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+}
+
 // rawLock takes a record lock for this process or, with F_UNLCK, gives it up. It does not wait.
 func rawLock(fd int, what int16) error {
 	lock := syscall.Flock_t{Type: what} // of all there is

@@ -18,7 +18,7 @@ const (
 	longMost = 2
 	// standing is how long a process stands back at first; three times in a row twice as long as
 	// before.
-	standing = 2 * time.Millisecond
+	standing = shortWait * time.Millisecond
 	// standMost is how often in a row it stands back in vain.
 	standMost = 8
 )
@@ -45,6 +45,8 @@ type turns struct {
 	mine      bool
 	stood     bool // and nobody was found yet
 	vain      int  // how often in a row that was so
+	pauses    int
+	doze      func(time.Duration) // does not tell the scheduler
 }
 
 // turn can be had by one process at a time.
@@ -70,9 +72,19 @@ func (t *turns) standBack() bool {
 		t.seen = 0
 		return false
 	}
-	time.Sleep(standing << min(t.vain, 2))
+	t.pause(standing << min(t.vain, 2))
 	t.stood = true
 	return true
+}
+
+// pause tells the scheduler of what takes longer than a short wait does, and of every
+// fourth pause: others in this process may have something to do.
+func (t *turns) pause(d time.Duration) {
+	if t.pauses++; d > standing || t.pauses%4 == 0 {
+		time.Sleep(d)
+		return
+	}
+	t.doze(d)
 }
 
 // accepted counts a connection.

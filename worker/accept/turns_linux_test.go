@@ -49,7 +49,7 @@ func (t *turns) stream(n int, request time.Duration) {
 func TestAStreamIsServedByTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTurn{}
-		ts := turns{turn: f}
+		ts := turns{turn: f, doze: time.Sleep}
 		ts.stream(2*turnLength, 20*time.Microsecond)
 		if did := f.said(); did != "" {
 			t.Errorf("before there was a stream: %s", did)
@@ -73,7 +73,7 @@ func TestAStreamIsServedByTurns(t *testing.T) {
 func TestWhoHasNoTurnStandsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTurn{others: true}
-		ts := turns{turn: f}
+		ts := turns{turn: f, doze: time.Sleep}
 		ts.stream(2*turnLength+turnLength/8, 20*time.Microsecond)
 		for range 2 {
 			var stood []time.Duration
@@ -109,7 +109,7 @@ func TestTurnsAreForShortRequestsInAStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fakeTurn{}
-				ts := turns{turn: f}
+				ts := turns{turn: f, doze: time.Sleep}
 				some := func(n int) {
 					for range n {
 						ts.stream(1, c.request)
