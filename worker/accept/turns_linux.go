@@ -8,6 +8,8 @@ import (
 const (
 	// turnLength is how many connections a turn has, and how many make a stream.
 	turnLength = 64
+	// turnLeast is how long it is at least: to pass it on costs a wake-up or two.
+	turnLeast = 20 * time.Millisecond
 	// streamed is the time in which so many come if they do.
 	streamed = time.Second
 	// brief is how long a process is away from its listener for a connection, if requests are
@@ -41,6 +43,7 @@ type turns struct {
 	since     time.Time // when the last turnLength were complete
 	sample    bool      // how long the process is away for the one that came then
 	long      int       // such times in a row that were not brief
+	taken     time.Time // when the last turn of this process began
 	streaming bool      // connections come often, and for short requests
 	mine      bool
 	stood     bool // and nobody was found yet
@@ -69,7 +72,7 @@ func (t *turns) standBack() bool {
 		return false
 	}
 	if t.mine = t.turn.take(); t.mine {
-		t.seen = 0
+		t.seen, t.taken = 0, time.Now()
 		return false
 	}
 	t.pause(standing << min(t.vain, 2))
@@ -96,7 +99,9 @@ func (t *turns) accepted() {
 	now := time.Now()
 	t.streaming = now.Sub(t.since) < streamed
 	t.since, t.sample, t.seen = now, true, 0
-	t.rest()
+	if now.Sub(t.taken) >= turnLeast {
+		t.rest()
+	}
 }
 
 // back is called when the process wants the next connection.

@@ -48,24 +48,33 @@ func (t *turns) stream(n int, request time.Duration) {
 
 func TestAStreamIsServedByTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const request = turnLeast / (turnLength - 1) // so that a turn is long enough when its connections have come
 		f := &fakeTurn{}
 		ts := turns{turn: f, doze: time.Sleep}
-		ts.stream(2*turnLength, 20*time.Microsecond)
+		ts.stream(2*turnLength, request)
 		if did := f.said(); did != "" {
 			t.Errorf("before there was a stream: %s", did)
 		}
-		ts.stream(2*(turnLength/8+turnLength), 20*time.Microsecond)
+		ts.stream(2*(turnLength/8+turnLength), request)
 		if did := f.said(); did != "take give take give" {
 			t.Errorf("in a stream: %s", did)
 		}
-		ts.stream(turnLength/8, 20*time.Microsecond)
+		ts.stream(turnLength/8, request)
 		if did := f.said(); did != "" {
 			t.Errorf("just after its turn: %s", did)
 		}
-		ts.stream(1, 20*time.Microsecond)
+		ts.stream(1, request)
 		ts.rest()
 		if did := f.said(); did != "take give" {
 			t.Errorf("before it waits with others: %s", did)
+		}
+		ts.stream(turnLength*turnLength/4, request/turnLength)
+		if did := f.said(); did != "take" {
+			t.Errorf("in a quick stream: %s", did)
+		}
+		ts.stream(turnLength*turnLength, request/turnLength)
+		if did := f.said(); !strings.HasPrefix(did, "give take") {
+			t.Errorf("at its end: %s", did)
 		}
 	})
 }
@@ -126,6 +135,31 @@ func TestTurnsAreForShortRequestsInAStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A pause that the scheduler is not told of keeps others in the process from their work.
+func TestTheSchedulerIsToldOfLongPausesAndOfSomeShortOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		untold := 0
+		ts := turns{turn: &fakeTurn{others: true}, doze: func(d time.Duration) {
+			if untold++; d > standing {
+				t.Errorf("the scheduler was not told of a pause of %s", d)
+			}
+			time.Sleep(d)
+		}}
+		ts.stream(2*turnLength+turnLength/8, 20*time.Microsecond)
+		for range 8 {
+			if !ts.standBack() {
+				t.Fatal("it does not stand back")
+			}
+			ts.accepted()
+		}
+		if untold != 6 {
+			t.Errorf("it was not told of %d of 8 short pauses, want 6", untold)
+		}
+		for ts.standBack() {
+		}
+	})
 }
 
 // holdTurn, in the environment, makes the test below the process that has the turn.
