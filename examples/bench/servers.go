@@ -17,7 +17,7 @@ func one(at place, env []string, args ...string) (map[string]command, error) {
 	return map[string]command{"": {args: args, env: env, listen: at.listen}}, nil
 }
 
-// equal is the number of processes of an ostler that has as many as everybody.
+// equal is the number of processes of a server that has as many as everybody.
 const equal = 0
 
 // ostler listens by the key socket or http-socket. Other keys are added to a configuration
@@ -76,9 +76,12 @@ func symcallServers(at place) (map[string]command, error) {
 }
 
 // bareServer is one of those in C that do as little as can be.
-func bareServer(program string) func(place) (map[string]command, error) {
+func bareServer(program string, processes int) func(place) (map[string]command, error) {
 	return func(at place) (map[string]command, error) {
-		return one(at, nil, at.bin(program), at.listen, strconv.Itoa(at.workers))
+		if processes == equal {
+			processes = at.workers
+		}
+		return one(at, nil, at.bin(program), at.listen, strconv.Itoa(processes))
 	}
 }
 
