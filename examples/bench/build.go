@@ -67,7 +67,7 @@ func build(ctx context.Context, dir string, chosen []peer) error {
 			errs = append(errs, goBuild(ctx, filepath.Join(root, "examples/bench/fasthttp"), bin, "."))
 		case uwsgiSymcall:
 			errs = append(errs, buildC(ctx, dir, "symcall.c", "-shared", "-fPIC", "-o", "bin/symcall.so"))
-		case bareC:
+		case bareC, bareOne:
 			errs = append(errs, buildC(ctx, dir, "bare.c", "-o", "bin/bare"))
 		case uringC:
 			errs = append(errs, buildC(ctx, dir, "uring.c", "-o", "bin/uring"))

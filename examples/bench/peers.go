@@ -63,6 +63,7 @@ const (
 	netHTTPFCGI   = "nethttp-fcgi"
 	uwsgiSymcall  = "uwsgi-symcall"
 	bareC         = "bare-c"
+	bareOne       = "bare-c-1"
 	uringC        = "uring-c"
 )
 
@@ -74,7 +75,7 @@ func peers() []peer {
 			only: []string{"hello", "json2k", "body64k"}, commands: symcallServers},
 		{name: bareC, about: "plain accept, read, write and close with a constant answer, in C (`peers/bare.c`); not the least there can be, it sleeps more often than ostler, nginx `uwsgi_pass`", front: overUWSGI,
 			only: []string{"hello"}, commands: bareServer("bare", equal)},
-		{name: "bare-c-1", about: "the same as one process, which sleeps less and wakes nobody in vain, nginx `uwsgi_pass`", front: overUWSGI,
+		{name: bareOne, about: "the same as one process, which sleeps less and wakes nobody in vain, nginx `uwsgi_pass`", front: overUWSGI,
 			only: []string{"hello"}, commands: bareServer("bare", 1)},
 		{name: uringC, about: "the same handed to the kernel in chains, by io_uring, in C (`peers/uring.c`), nginx `uwsgi_pass`", front: overUWSGI,
 			only: []string{"hello"}, commands: bareServer("uring", equal)},

@@ -4,7 +4,8 @@
 //	listener ─▶ accept4 ─▶ Conn: read and write at once ─▶ close
 //	   │                     └─ would block: into the runtime's poller, once
 //	   ├─ Accept:      waits in the runtime's poller, with all other goroutines
-//	   └─ AcceptAlone: blocks its thread on an epoll of its own, EPOLLEXCLUSIVE
+//	   └─ AcceptAlone: blocks its thread on an epoll of its own, EPOLLEXCLUSIVE,
+//	                   or stands back while another process has the turn
 //
 // A net.Listener of the standard library gives each connection to the runtime's poller,
 // and takes it out again: three system calls and some bookkeeping that a request which is

@@ -86,7 +86,8 @@ func (l *Listener) Accept() (net.Conn, error) { return l.accept(false) }
 
 // AcceptAlone blocks its thread while it waits, and the runtime may take a while to give
 // the processor to somebody else: it is for a process in which nobody else is expected to
-// have anything to do. One connection wakes one of all processes that wait like this.
+// have anything to do. One connection wakes one of all processes that wait like this; while short
+// requests come in a stream, they do so by turns.
 func (l *Listener) AcceptAlone() (net.Conn, error) { return l.accept(true) }
 
 func (l *Listener) accept(alone bool) (net.Conn, error) {

@@ -30,7 +30,7 @@ const (
 //
 // A connection that comes while one process is busy wakes another. When requests take
 // microseconds the first would have been back before the other is awake; both then go to
-// sleep and are woken for every few requests, which costs a quarter of the CPU. So one has the
+// sleep and are woken for every few requests, which costs up to a fifth of the CPU. So one has the
 // turn: it waits for connections. The others stand back for a moment at a time, and then
 // look whether it keeps up. After turnLength connections the turn is anybody's.
 //
