@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -17,13 +19,13 @@ import (
 func TestAWorkerThatIsStuckWithItsTurnHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
 	const clients, enough = 16, 400
-	i := servertest.Launch(t, `
-module = "service"
+	i := openShop(t, `
 processes = 2
 socket = "$DIR/uwsgi"
 disable-logging = true
-`)
-	load := servertest.Run(t, clients, func() error { return readAll(i.UWSGI("uwsgi"), "http://site/healthz") })
+`).Instance // without the race detector, whose requests are not short
+	ask := func() error { return answered(i.UWSGI("uwsgi"), "http://site/") }
+	load := servertest.Run(t, clients, ask)
 
 	frozen := freezeTheTurn(t, i)
 	goesOn(i, load, enough)
@@ -33,7 +35,7 @@ disable-logging = true
 	mustKill(t, frozen, syscall.SIGCONT)
 	load.MustLoseNothing()
 
-	load = servertest.Run(t, clients, func() error { return readAll(i.UWSGI("uwsgi"), "http://site/healthz") })
+	load = servertest.Run(t, clients, ask)
 	killed := freezeTheTurn(t, i)
 	mustKill(t, killed, syscall.SIGKILL)
 	i.Until("the turn of the killed worker is another's", func() bool {
@@ -44,6 +46,14 @@ disable-logging = true
 	if failed := load.Stop(); len(failed) > clients {
 		t.Errorf("%d requests were lost, more than a worker can have had: %v", len(failed), failed[0])
 	}
+}
+
+func answered(rt http.RoundTripper, url string) error {
+	resp, _, err := fetch(rt, url)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("answer %s", resp.Status)
+	}
+	return err
 }
 
 // freezeTheTurn stops the worker that has the turn.

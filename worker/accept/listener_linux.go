@@ -63,7 +63,7 @@ func newListener(ln net.Listener) (l *Listener, err error) {
 	if l.tcp {
 		l.tune()
 	}
-	l.turns.turn, l.turns.doze = inodeLock{l.fd}, rawSleep
+	l.turns = turns{turn: inodeLock{l.fd}, doze: rawSleep, cpu: cpuTime}
 	if l.alone, err = newAloneWait(l.fd); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,6 @@ func (l *Listener) accept(alone bool) (net.Conn, error) {
 	defer l.release()
 	l.accepting.Lock()
 	defer l.accepting.Unlock()
-	l.turns.back()
 	c, err := l.next(alone)
 	if err != nil {
 		l.turns.rest()

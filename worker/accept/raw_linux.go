@@ -67,6 +67,13 @@ func rawSleep(d time.Duration) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
+// cpuTime is what all threads of this process have computed.
+func cpuTime() time.Duration {
+	var ts unix.Timespec
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, unix.CLOCK_PROCESS_CPUTIME_ID, uintptr(unsafe.Pointer(&ts)), 0)
+	return time.Duration(ts.Nano())
+}
+
 // rawLock takes a record lock for this process or, with F_UNLCK, gives it up. It does not wait.
 func rawLock(fd int, what int16) error {
 	lock := syscall.Flock_t{Type: what} // of all there is

@@ -6,18 +6,19 @@ import (
 )
 
 const (
-	// turnLength is how many connections a turn has, and how many make a stream.
+	// turnLength is how many connections a turn has at least.
 	turnLength = 64
 	// turnLeast is how long it is at least: to pass it on costs a wake-up or two.
 	turnLeast = 20 * time.Millisecond
-	// streamed is the time in which so many come if they do.
-	streamed = time.Second
-	// brief is how long a process is away from its listener for a connection, if requests are
-	// so short that it can do with one process.
-	brief = time.Millisecond / 2
-	// longMost is how often in a row it may be longer: a busy machine takes a process from its
-	// work at times.
-	longMost = 2
+	// window is how many connections are looked at together.
+	window = 16
+	// streamed is the time in which so many come if they come in a stream.
+	streamed = time.Second / 4
+	// brief is what the process computes for one of them, on average, if requests are short: one
+	// that computes for milliseconds makes a window long.
+	brief = 250 * time.Microsecond
+	// calmEnough is how many windows in a row have to be a stream of short requests.
+	calmEnough = 32
 	// standing is how long a process stands back at first; three times in a row twice as long as
 	// before.
 	standing = shortWait * time.Millisecond
@@ -39,17 +40,20 @@ const (
 type turns struct {
 	turn turn
 
-	seen      int       // of turnLength
-	since     time.Time // when the last turnLength were complete
-	sample    bool      // how long the process is away for the one that came then
-	long      int       // such times in a row that were not brief
-	taken     time.Time // when the last turn of this process began
-	streaming bool      // connections come often, and for short requests
-	mine      bool
-	stood     bool // and nobody was found yet
-	vain      int  // how often in a row that was so
-	pauses    int
-	doze      func(time.Duration) // does not tell the scheduler
+	seen  int // connections of this window
+	since time.Time
+	used  time.Duration // what the process had computed when it began
+	calm  int           // windows in a row that were a stream of short requests
+
+	mine   bool
+	taken  time.Time // when the last turn of this process began
+	served int       // connections since then, or since it was given
+
+	stood  bool // and nobody was found yet
+	vain   int  // how often in a row that was so
+	pauses int
+	doze   func(time.Duration) // does not tell the scheduler
+	cpu    func() time.Duration
 }
 
 // turn can be had by one process at a time.
@@ -64,15 +68,15 @@ func (t *turns) standBack() bool {
 	if t.stood {
 		t.stood = false
 		if t.vain++; t.vain == standMost {
-			t.streaming, t.vain = false, 0
+			t.calm, t.vain = calmEnough-1, 0
 		}
 	}
 	// Who has just given the turn does not take it back at once.
-	if t.mine || !t.streaming || t.seen < turnLength/8 {
+	if t.mine || t.calm < calmEnough || t.served < turnLength/8 {
 		return false
 	}
 	if t.mine = t.turn.take(); t.mine {
-		t.seen, t.taken = 0, time.Now()
+		t.served, t.taken = 0, time.Now()
 		return false
 	}
 	t.pause(standing << min(t.vain, 2))
@@ -93,33 +97,27 @@ func (t *turns) pause(d time.Duration) {
 // accepted counts a connection.
 func (t *turns) accepted() {
 	t.stood, t.vain = false, 0
-	if t.seen++; t.seen < turnLength {
-		return
-	}
-	now := time.Now()
-	t.streaming = now.Sub(t.since) < streamed
-	t.since, t.sample, t.seen = now, true, 0
-	if now.Sub(t.taken) >= turnLeast {
-		t.rest()
+	t.served++
+	if t.seen++; t.seen == window {
+		t.look(time.Now(), t.cpu())
 	}
 }
 
-// back is called when the process wants the next connection.
-func (t *turns) back() {
-	if !t.sample {
-		return
+// look ends a window, and the turn if it is time.
+func (t *turns) look(now time.Time, used time.Duration) {
+	if t.calm++; now.Sub(t.since) > streamed || used-t.used > window*brief {
+		t.calm = 0
 	}
-	t.sample = false
-	if t.long++; time.Since(t.since) < brief {
-		t.long = 0
+	t.seen, t.since, t.used = 0, now, used
+	if t.calm < calmEnough || t.served >= turnLength && now.Sub(t.taken) >= turnLeast {
+		t.rest()
 	}
-	t.streaming = t.streaming && t.long < longMost
 }
 
 // rest ends the turn of this process.
 func (t *turns) rest() {
 	if t.mine {
-		t.mine = false
+		t.mine, t.served = false, 0
 		t.turn.give()
 	}
 }

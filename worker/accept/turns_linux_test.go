@@ -13,98 +13,126 @@ import (
 	"time"
 )
 
-// fakeTurn writes down what was done with it.
-type fakeTurn struct {
-	others bool // somebody else has it
-	log    strings.Builder
+// process is one that writes down what it does with the turn.
+type process struct {
+	turns
+	others   bool // somebody else has it
+	computed time.Duration
+	log      strings.Builder
 }
 
-func (f *fakeTurn) take() bool {
-	if f.others {
-		f.log.WriteString("taken ")
-		return false
+func newProcess() *process {
+	p := &process{}
+	p.turns = turns{turn: p, doze: time.Sleep, cpu: func() time.Duration { return p.computed }}
+	return p
+}
+
+func (p *process) take() bool {
+	if !p.others {
+		p.log.WriteString("take ")
 	}
-	f.log.WriteString("take ")
-	return true
+	return !p.others
 }
 
-func (f *fakeTurn) give() { f.log.WriteString("give ") }
+func (p *process) give() { p.log.WriteString("give ") }
 
-func (f *fakeTurn) said() string {
-	defer f.log.Reset()
-	return strings.TrimSpace(f.log.String())
+func (p *process) did() string {
+	defer p.log.Reset()
+	return strings.TrimSpace(p.log.String())
 }
 
-// stream is n connections, each after a wait, with a request that takes so long.
-func (t *turns) stream(n int, request time.Duration) {
+// stream is n connections, each with a request that computes for so long.
+func (p *process) stream(n int, request time.Duration) {
 	for range n {
-		t.back()
-		t.standBack()
-		time.Sleep(time.Microsecond)
-		t.accepted()
+		p.standBack()
+		p.accepted()
+		p.computed += request
 		time.Sleep(request)
 	}
 }
 
+// known is how many connections a process has to see before it takes part in turns.
+const known = window * (calmEnough + 1)
+
+const short = 20 * time.Microsecond
+
 func TestAStreamIsServedByTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const request = turnLeast / (turnLength - 1) // so that a turn is long enough when its connections have come
-		f := &fakeTurn{}
-		ts := turns{turn: f, doze: time.Sleep}
-		ts.stream(2*turnLength, request)
-		if did := f.said(); did != "" {
+		p := newProcess()
+		p.stream(known, short)
+		if did := p.did(); did != "" {
 			t.Errorf("before there was a stream: %s", did)
 		}
-		ts.stream(2*(turnLength/8+turnLength), request)
-		if did := f.said(); did != "take give take give" {
+		p.stream(int(turnLeast/short), short)
+		if did := p.did(); did != "take" {
 			t.Errorf("in a stream: %s", did)
 		}
-		ts.stream(turnLength/8, request)
-		if did := f.said(); did != "" {
-			t.Errorf("just after its turn: %s", did)
+		p.stream(window, short)
+		if did := p.did(); did != "give" {
+			t.Errorf("after its turn: %s", did)
 		}
-		ts.stream(1, request)
-		ts.rest()
-		if did := f.said(); did != "take give" {
+		p.stream(int(2*turnLeast/short), short)
+		if did := p.did(); did != "take give take" {
+			t.Errorf("then: %s", did)
+		}
+		p.rest()
+		if did := p.did(); did != "give" {
 			t.Errorf("before it waits with others: %s", did)
 		}
-		ts.stream(turnLength*turnLength/4, request/turnLength)
-		if did := f.said(); did != "take" {
-			t.Errorf("in a quick stream: %s", did)
+		p.stream(turnLength/8, short)
+		if did := p.did(); did != "" {
+			t.Errorf("just after that: %s", did)
 		}
-		ts.stream(turnLength*turnLength, request/turnLength)
-		if did := f.said(); !strings.HasPrefix(did, "give take") {
-			t.Errorf("at its end: %s", did)
+		p.stream(1, short)
+		if did := p.did(); did != "take" {
+			t.Errorf("later: %s", did)
+		}
+	})
+}
+
+func TestATurnHasItsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		p.stream(known, short)
+		for range turnLength / window {
+			if did := p.did(); did != "" && did != "take" {
+				t.Errorf("before it has them: %s", did)
+			}
+			time.Sleep(turnLeast)
+			p.stream(window, short)
+		}
+		if did := p.did(); did != "give" {
+			t.Errorf("when it has them: %s", did)
 		}
 	})
 }
 
 func TestWhoHasNoTurnStandsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeTurn{others: true}
-		ts := turns{turn: f, doze: time.Sleep}
-		ts.stream(2*turnLength+turnLength/8, 20*time.Microsecond)
+		p := newProcess()
+		p.others = true
+		p.stream(known, short)
 		for range 2 {
 			var stood []time.Duration
-			for began := time.Now(); ts.standBack(); began = time.Now() {
+			for began := time.Now(); p.standBack(); began = time.Now() {
 				stood = append(stood, time.Since(began)/time.Millisecond)
 			}
 			if got, want := fmt.Sprint(stood), "[2ns 4ns 8ns 8ns 8ns 8ns 8ns 8ns]"; got != want {
 				t.Fatalf("stood back for %s, want %s", got, want)
 			}
 			// Nobody came for so long: it waits like everybody, until there is a stream again.
-			ts.stream(turnLength, 20*time.Microsecond)
+			p.stream(window, short)
 		}
-		if !ts.standBack() || !ts.standBack() {
+		if !p.standBack() || !p.standBack() {
 			t.Fatal("it does not stand back")
 		}
-		ts.accepted() // it was needed
+		p.accepted() // it was needed
 		began := time.Now()
-		if ts.standBack(); time.Since(began) != standing {
+		if p.standBack(); time.Since(began) != standing {
 			t.Errorf("after a connection it stood back for %s, want %s", time.Since(began), standing)
 		}
-		f.others = false
-		if f.said(); ts.standBack() || f.said() != "take" {
+		p.others = false
+		if p.did(); p.standBack() || p.did() != "take" {
 			t.Error("a turn that nobody has was not taken")
 		}
 	})
@@ -112,24 +140,17 @@ func TestWhoHasNoTurnStandsBack(t *testing.T) {
 
 func TestTurnsAreForShortRequestsInAStream(t *testing.T) {
 	for name, c := range map[string]struct{ request, between time.Duration }{
-		"long requests":    {request: brief},
-		"rare connections": {request: time.Microsecond, between: streamed / turnLength},
+		"long requests":    {2 * brief, 0},
+		"rare connections": {short, 2 * streamed / window},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := &fakeTurn{}
-				ts := turns{turn: f, doze: time.Sleep}
-				some := func(n int) {
-					for range n {
-						ts.stream(1, c.request)
-						time.Sleep(c.between)
-					}
+				p := newProcess()
+				for range 2 * known {
+					p.stream(1, c.request)
+					time.Sleep(c.between)
 				}
-				some(longMost * turnLength) // to find that out
-				ts.rest()
-				f.said()
-				some(4 * turnLength)
-				if did := f.said(); did != "" {
+				if did := p.did(); did != "" {
 					t.Errorf("did %s", did)
 				}
 			})
@@ -137,29 +158,57 @@ func TestTurnsAreForShortRequestsInAStream(t *testing.T) {
 	}
 }
 
+// One request that computes for long shows that more may come.
+func TestALongRequestEndsTheTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		p.stream(known+window, short)
+		p.stream(1, 2*window*brief)
+		p.stream(known-window, short)
+		if did := p.did(); did != "take give" {
+			t.Errorf("did %s", did)
+		}
+		p.stream(window, short)
+		if did := p.did(); did != "take" {
+			t.Errorf("when all were short again: %s", did)
+		}
+	})
+}
+
 // A pause that the scheduler is not told of keeps others in the process from their work.
 func TestTheSchedulerIsToldOfLongPausesAndOfSomeShortOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		untold := 0
-		ts := turns{turn: &fakeTurn{others: true}, doze: func(d time.Duration) {
+		p := newProcess()
+		p.others = true
+		p.doze = func(d time.Duration) {
 			if untold++; d > standing {
 				t.Errorf("the scheduler was not told of a pause of %s", d)
 			}
 			time.Sleep(d)
-		}}
-		ts.stream(2*turnLength+turnLength/8, 20*time.Microsecond)
+		}
+		p.stream(known, short)
 		for range 8 {
-			if !ts.standBack() {
+			if !p.standBack() {
 				t.Fatal("it does not stand back")
 			}
-			ts.accepted()
+			p.accepted()
 		}
 		if untold != 6 {
 			t.Errorf("it was not told of %d of 8 short pauses, want 6", untold)
 		}
-		for ts.standBack() {
+		for p.standBack() {
 		}
 	})
+}
+
+func TestCPUTimeGrows(t *testing.T) {
+	began := cpuTime()
+	for end := time.Now().Add(patience); cpuTime() == began; {
+		if time.Now().After(end) {
+			t.Fatalf("what this process has computed stays %s", began)
+		}
+	}
 }
 
 // holdTurn, in the environment, makes the test below the process that has the turn.
