@@ -14,17 +14,29 @@ import (
 	"github.com/seed17661985/ostler/stats"
 )
 
+// openTurns is workers whose requests are short: they are without the race detector.
+func openTurns(t *testing.T, workers int) (i *servertest.Instance, ask func() error) {
+	t.Helper()
+	i = openShop(t, fmt.Sprintf(`
+processes = %d
+socket = "$DIR/uwsgi"
+disable-logging = true
+`, workers)).Instance
+	return i, func() error { return request(i.UWSGI("uwsgi"), http.MethodGet, "http://site/") }
+}
+
+// A turn ends, and then it is another's.
+func TestRequestsSpreadOverWorkersByTurns(t *testing.T) {
+	i, ask := openTurns(t, 4)
+	requestsSpread(t, i, ask)
+}
+
 // One worker has the turn to wait for connections while the others stand back. One that is
 // frozen with its turn costs nobody else a request, and keeps it from nobody when it is killed.
 func TestAWorkerThatIsStuckWithItsTurnHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
 	const clients, enough = 16, 400
-	i := openShop(t, `
-processes = 2
-socket = "$DIR/uwsgi"
-disable-logging = true
-`).Instance // without the race detector, whose requests are not short
-	ask := func() error { return answered(i.UWSGI("uwsgi"), "http://site/") }
+	i, ask := openTurns(t, 2)
 	load := servertest.Run(t, clients, ask)
 
 	frozen := freezeTheTurn(t, i)
@@ -46,14 +58,6 @@ disable-logging = true
 	if failed := load.Stop(); len(failed) > clients {
 		t.Errorf("%d requests were lost, more than a worker can have had: %v", len(failed), failed[0])
 	}
-}
-
-func answered(rt http.RoundTripper, url string) error {
-	resp, _, err := fetch(rt, url)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("answer %s", resp.Status)
-	}
-	return err
 }
 
 // freezeTheTurn stops the worker that has the turn.
