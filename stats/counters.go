@@ -61,7 +61,7 @@ func (c Counters) Add(o Counters) Counters {
 	return c
 }
 
-// AddCore adds what slots have done beyond what it has done for apps.
+// AddCore adds what slots have done beyond what they have done for apps.
 func (c Counters) AddCore(o CoreCounters) Counters {
 	return c.Add(Counters{Static: o.Static, ReadErrors: o.ReadErrors, WriteErrors: o.WriteErrors, Rx: o.Rx, Tx: o.Tx})
 }

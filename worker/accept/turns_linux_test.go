@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -222,16 +221,8 @@ func TestTheTurnOfADeadProcessIsFree(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
 		return
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	fd := listen(t, "tcp").(*Listener).fd
+	file := os.NewFile(uintptr(mustDup(t, fd)), "socket")
 	holder := exec.Command(os.Args[0], "-test.run=^TestTheTurnOfADeadProcessIsFree$")
 	holder.Env = append(os.Environ(), holdTurn+"=1")
 	holder.ExtraFiles = []*os.File{file}
@@ -247,11 +238,12 @@ func TestTheTurnOfADeadProcessIsFree(t *testing.T) {
 	if err := holder.Start(); err != nil {
 		t.Fatal(err)
 	}
+	_ = file.Close()
 	said, err := bufio.NewReader(out).ReadString('\n')
 	if said != "mine: true\n" {
 		t.Errorf("the other process said %q, %v", said, err)
 	}
-	ours := inodeLock{int(file.Fd())}
+	ours := inodeLock{fd}
 	if ours.take() {
 		t.Error("two processes have the turn")
 	}

@@ -141,8 +141,8 @@ func (t *timed) look() {
 		t.mu.Unlock()
 		return
 	}
-	if left := t.untilLook(); left > 0 { // it was extended
-		t.timer.Reset(left)
+	if t.untilLook() > 0 { // it was extended
+		t.arm()
 		t.mu.Unlock()
 		return
 	}
@@ -159,14 +159,17 @@ func (t *timed) look() {
 		t.expire()
 		return
 	}
-	t.lookAgain()
-}
-
-func (t *timed) lookAgain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.telling = false
 	if t.state == timedRunning {
+		t.arm()
+	}
+}
+
+// arm sets the timer to the next look, unless one is being told. It is called with mu held.
+func (t *timed) arm() {
+	if !t.telling {
 		t.timer.Reset(max(t.untilLook(), 0))
 	}
 }
@@ -301,9 +304,7 @@ func Extend(ctx context.Context, d time.Duration) error {
 		return ErrHarakiri
 	case timedRunning:
 		t.allowed = max(t.allowed, time.Since(t.res.began)+d)
-		if !t.telling {
-			t.timer.Reset(max(t.untilLook(), 0))
-		}
+		t.arm()
 	case timedEnded: // a goroutine of the handler that outlives it
 	}
 	return nil

@@ -91,7 +91,8 @@ func TestAHandlerThatIsBackBeforeTheAnswerIsAnsweredFor(t *testing.T) {
 	}
 }
 
-// To tell of a look takes the time of its stacks, and the next may come meanwhile.
+// To tell of a look takes the time of its stacks, and the next may come meanwhile, also because
+// the handler wants more time.
 func TestLooksAreToldInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []int
@@ -102,6 +103,10 @@ func TestLooksAreToldInOrder(t *testing.T) {
 			order = append(order, o.Percent)
 		}})
 		h := p.Handler(Limited(Limits{Limit: allowance, Grace: allowance}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			time.Sleep(allowance * 4 / 5) // the look at 75 % is being told
+			if err := Extend(r.Context(), 0); err != nil {
+				t.Error(err)
+			}
 			<-r.Context().Done()
 		})))
 		rec := httptest.NewRecorder()
