@@ -35,7 +35,7 @@ func TestRequestsSpreadOverWorkersByTurns(t *testing.T) {
 // frozen with its turn costs nobody else a request, and keeps it from nobody when it is killed.
 func TestAWorkerThatIsStuckWithItsTurnHurtsNobodyElse(t *testing.T) {
 	t.Parallel()
-	const clients, enough = 16, 400
+	const clients, enough = 16, 1200 // so that the other stands back, for which it has to see 512 first
 	i, ask := openTurns(t, 2)
 	load := servertest.Run(t, clients, ask)
 
