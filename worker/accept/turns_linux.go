@@ -31,9 +31,9 @@ const (
 //
 // A connection that comes while one process is busy wakes another. When requests take
 // microseconds the first would have been back before the other is awake; both then go to
-// sleep and are woken for every few requests, which costs up to a fifth of the CPU. So one has the
+// sleep and are woken for every few requests, which costs up to a third of the CPU. So one has the
 // turn: it waits for connections. The others stand back for a moment at a time, and then
-// look whether it keeps up. After turnLength connections the turn is anybody's.
+// look whether it keeps up. In the end the turn is anybody's.
 //
 // Nothing depends on who has it. A process that is stuck with its turn is found out at the
 // others' next look, and one that has died does not have it any more.
